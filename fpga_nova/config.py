@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Option definitions of fpga-nova, for oslo.config; each says who reads it.
+
+Nova's processes read `NOVA_OPTS` from nova.conf (registered by `fpga_nova.nova.options`); fpga-cli reads `HOST_OPTS`,
+the drivers' own options and keystoneauth's from its own file, which only root can read. Nothing here reads a value.
+"""
+
+from __future__ import annotations
+
+from oslo_config import cfg
+
+#: Where fpga-cli looks for its configuration when no --config-file is given.
+DEFAULT_CONFIG_FILE = "/etc/fpga-nova/fpga-nova.conf"
+
+#: Group of every option but the three that nova.conf has had in [DEFAULT] since 2016.
+GROUP = "fpga"
+
+NOVA_DEFAULT_OPTS = [
+    cfg.BoolOpt(
+        "fpga_access",
+        default=False,
+        help="""
+Whether servers on this compute host may use its FPGAs. With False (the default) nothing of fpga-nova runs on this
+host. Read by nova-compute.
+""",
+    ),
+    cfg.BoolOpt(
+        "fpga_simulation_mode",
+        default=True,
+        help="""
+If True, nothing is programmed or erased: regions are reported and claimed, but no IP core is burned and no device
+reaches the guest. For trying the scheduling on a cloud without cards. Read by nova-compute.
+""",
+    ),
+    cfg.StrOpt(
+        "fpga_exec",
+        help="""
+The command that burns, erases and reports FPGA regions, run as root through rootwrap; normally `fpga-cli`. Any
+executable that honours fpga-cli's contract for `burn IMAGE_ID`, `erase REGION_ID` and `status` can stand in for it;
+one whose file name is not `fpga-cli` is called with nothing beyond that contract. Required where fpga_access is True.
+Read by nova-compute.
+""",
+    ),
+]
+
+NOVA_OPTS = [
+    cfg.IntOpt(
+        "burn_timeout",
+        default=600,
+        min=1,
+        help="Seconds that a burn (download and programming) may take before the build is given up on this host. "
+        "Read by nova-compute.",
+    ),
+    cfg.IntOpt(
+        "erase_timeout",
+        default=120,
+        min=1,
+        help="Seconds that an erase may take before it counts as failed. Read by nova-compute.",
+    ),
+    cfg.StrOpt(
+        "endpoint_path",
+        default="/run/fpga-nova/endpoints",
+        help="Directory of the sockets of programmed regions, REGION_ID.sock; the same value as fpga-cli's run_path "
+        "plus `/endpoints`. Read by nova-compute.",
+    ),
+]
+
+HOST_OPTS = [
+    cfg.StrOpt(
+        "state_path",
+        default="/var/lib/fpga-nova",
+        help="Directory of the region store, the locks, the cache and what else outlives a reboot. Mode 0700. "
+        "Read by fpga-cli.",
+    ),
+    cfg.StrOpt(
+        "run_path",
+        default="/run/fpga-nova",
+        help="Directory of what a reboot ends: the sockets of regions and their servers. Keep it short, a unix "
+        "socket's path has room for 107 bytes. Read by fpga-cli.",
+    ),
+    cfg.ListOpt(
+        "devices",
+        default=["soft"],
+        help="Drivers to load, by entry-point name in the namespace fpga_nova.devices. Read by fpga-cli.",
+    ),
+    cfg.StrOpt(
+        "endpoint_group",
+        help="Group that may connect to the sockets of regions: the one that QEMU runs in, e.g. `kvm`. Without it "
+        "only the user who runs fpga-cli may. Read by fpga-cli.",
+    ),
+    cfg.IntOpt(
+        "lock_timeout",
+        default=60,
+        min=0,
+        help="Seconds that a burn or an erase waits for another one on the same region or for the store. "
+        "Read by fpga-cli.",
+    ),
+    cfg.IntOpt(
+        "max_archive_size",
+        default=1024,
+        min=1,
+        help="Largest IP-core archive accepted, and the largest sum of what it unpacks to, in MiB. Read by fpga-cli.",
+    ),
+]
+
+
+def list_nova_opts() -> list[tuple[str, list[cfg.Opt]]]:
+    """Return the options of nova.conf, for oslo-config-generator."""
+    return [("DEFAULT", NOVA_DEFAULT_OPTS), (GROUP, NOVA_OPTS)]

@@ -1,0 +1,63 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What a driver is: five methods over one kind of card."""
+
+from __future__ import annotations
+
+import abc
+import pathlib
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from fpga_nova import model
+
+
+class Device(abc.ABC):
+    """One kind of card. The engine calls it with the region's lock held and its state committed.
+
+    A driver keeps no record of what it has loaded: the store does that, and a driver is asked for the truth by
+    :meth:`verify`. Methods may be called from several processes at once for different regions.
+    """
+
+    #: The driver's oslo.config options; they are registered in the group ``[fpga]``.
+    options: ClassVar[Sequence[Any]] = ()
+
+    def __init__(self, conf: Any, state_path: pathlib.Path, run_path: pathlib.Path) -> None:
+        """Take the group ``[fpga]``, the directory for what outlives a reboot, and the one for what does not."""
+        self.conf = conf
+        self.state_path = state_path
+        self.run_path = run_path
+
+    @abc.abstractmethod
+    def discover(self) -> Sequence[model.Card]:
+        """Return the cards of this kind that are there now.
+
+        :raises fpga_nova.errors.ConfigurationInvalid: an option of this driver cannot be used
+        """
+
+    @abc.abstractmethod
+    def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
+        """Load `bitstream` (its path is set) into `region`; return when it runs.
+
+        :raises fpga_nova.errors.ProgrammingFailed: with the tool's own words; the region may hold anything
+        :raises fpga_nova.errors.DeviceNotAccessible: the card is gone
+        """
+
+    @abc.abstractmethod
+    def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
+        """Prove from the card itself that `region` holds `bitstream`, or, with None, that it is blank.
+
+        :raises fpga_nova.errors.ReadBackMismatch: it holds something else, or that cannot be proved
+        :raises fpga_nova.errors.DeviceNotAccessible: the card is gone
+        """
+
+    @abc.abstractmethod
+    def erase(self, region: model.Region) -> None:
+        """Load the blank into `region` and take its endpoint away. Idempotent.
+
+        :raises fpga_nova.errors.EraseFailed: with the tool's own words
+        :raises fpga_nova.errors.DeviceNotAccessible: the card is gone
+        """
+
+    @abc.abstractmethod
+    def endpoint(self, region: model.Region) -> model.Endpoint:
+        """Return what a programmed `region` offers its guest; asks no card."""

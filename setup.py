@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Packaging of fpga-nova."""
+
+import pathlib
+
+from setuptools import find_packages, setup
+
+HERE = pathlib.Path(__file__).parent
+
+setup(
+    name="fpga-nova",
+    version="0.2.0.dev0",
+    description="FPGAs as a resource of OpenStack Nova: scheduled, programmed, attached, accounted for, wiped",
+    long_description=(HERE / "README.rst").read_text(encoding="utf-8"),
+    long_description_content_type="text/x-rst",
+    license="Apache-2.0",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Environment :: OpenStack",
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Information Technology",
+        "Intended Audience :: System Administrators",
+        "Operating System :: POSIX :: Linux",
+        "Programming Language :: Python :: 3",
+        "Topic :: System :: Hardware",
+    ],
+    python_requires=">=3.9",
+    packages=find_packages(include=["fpga_nova", "fpga_nova.*", "fpga_hooks", "fpga_hooks.*"]),
+    package_data={"fpga_nova": ["**/*.json", "**/*.pcf", "**/*.c", "**/*.h", "**/*.patch", "**/*.yaml", "py.typed"]},
+    # zipfile36 brought Python 3.6's zipfile to older interpreters; no supported Nova runs on one.
+    install_requires=[
+        "jsonschema>=4.0",
+        "keystoneauth1>=5.0",
+        "oslo.concurrency>=5.0",
+        "oslo.config>=9.0",
+        "python-glanceclient>=4.1",
+        "zipfile36>=0.1.3; python_version<'3.6'",
+    ],
+    extras_require={
+        "nova": ["nova>=26"],
+        "upload": ["openstacksdk>=1.0"],
+    },
+    entry_points={
+        "console_scripts": [
+            "fpga-cli = fpga_nova.cli.main:main",
+            "fpga-nova = fpga_nova.patcher.cli:main",
+        ],
+        "fpga_nova.devices": ["soft = fpga_nova.devices.soft:SoftDevice"],
+        "nova.hooks": [
+            "build_instance = fpga_hooks:FpgaBuildInstanceHook",
+            "delete_instance = fpga_hooks:FpgaDeleteInstanceHook",
+        ],
+        "nova.api.extra_spec_validators": ["fpga = fpga_nova.nova.extra_specs"],
+        "oslo.config.opts": [
+            "fpga_nova.nova = fpga_nova.config:list_nova_opts",
+            "fpga_nova.host = fpga_nova.cli.options:list_host_opts",
+        ],
+    },
+)
