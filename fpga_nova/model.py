@@ -118,12 +118,18 @@ class Bitstream:
 
 
 @dataclasses.dataclass(frozen=True)
-class BitstreamEntry:
-    """One bitstream as the manifest declares it; the fields are the manifest's."""
+class FileEntry:
+    """A file of an archive as its manifest declares it: path inside the archive, SHA-256 (hex), size in bytes."""
 
     file: str
     sha256: str
     size: int
+
+
+@dataclasses.dataclass(frozen=True)
+class BitstreamEntry(FileEntry):
+    """One bitstream as the manifest declares it; the fields are the manifest's."""
+
     board: str
     region_type: str
     interface_id: str | None = None
@@ -148,6 +154,7 @@ class Manifest:
     function_id: str
     bitstreams: tuple[BitstreamEntry, ...]
     description: str = ""
+    files: tuple[FileEntry, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)

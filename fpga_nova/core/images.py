@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where IP cores come from: what an image service must offer, and the fetch of an image into a private file."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import pathlib
+import tempfile
+from collections.abc import Iterator, Mapping
+from typing import IO, Protocol
+
+from fpga_nova import errors, model
+from fpga_nova.core import manifest as manifests
+
+#: Glance's container format of an IP core.
+CONTAINER_FORMAT = "fpga"
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageInfo:
+    """What the image service says of an image before it is fetched.
+
+    :param size: bytes, if known
+    :param properties: further properties; `manifest` holds the archive's manifest if the uploader set it
+    """
+
+    id: str
+    name: str
+    status: str
+    container_format: str | None
+    size: int | None
+    properties: Mapping[str, str]
+
+
+class ImageSource(Protocol):
+    """An image service."""
+
+    def show(self, image_id: str) -> ImageInfo:
+        """Return what is known of an image.
+
+        :raises fpga_nova.errors.ImageNotAvailable: it is unknown, or the service does not answer
+        """
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        """Give the image's bytes, and raise at their end if they are not those that the service has a hash of.
+
+        :raises fpga_nova.errors.ImageNotAvailable: it did not arrive whole and right
+        """
+
+
+class Progress(Protocol):
+    """Somebody to tell how far a long work is."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take the number of bytes done, and of all."""
+
+
+def show(source: ImageSource, image_id: str, max_size: int) -> tuple[ImageInfo, model.Manifest | None]:
+    """Judge an image by its metadata; return these, and the manifest if it is among them.
+
+    :param max_size: most bytes of an archive
+    :raises fpga_nova.errors.ImageNotAvailable: it is unknown, or not in a state to be fetched
+    :raises fpga_nova.errors.ArchiveInvalid: it is no IP core, is too large, or has a broken manifest
+    """
+    info = source.show(image_id)
+    if info.status != "active":
+        raise errors.ImageNotAvailable(f"image {image_id} is {info.status}, not active: upload its data first")
+    if info.container_format != CONTAINER_FORMAT:
+        raise errors.ArchiveInvalid(
+            f"image {image_id} is no IP core: its container format is {info.container_format}, not {CONTAINER_FORMAT}"
+        )
+    if info.size is None:
+        raise errors.ImageNotAvailable(f"image {image_id} has no size in the image service")
+    if info.size > max_size:
+        raise errors.ArchiveInvalid(f"image {image_id} has {info.size} bytes, more than {max_size}")
+    text = info.properties.get("manifest")
+    return info, manifests.parse(text, f"property 'manifest' of image {image_id}") if text else None
+
+
+@contextlib.contextmanager
+def fetch(
+    source: ImageSource, info: ImageInfo, directory: pathlib.Path, progress: Progress | None = None
+) -> Iterator[IO[bytes]]:
+    """Give the image's bytes as an open file that has no name and goes with its last user.
+
+    :raises fpga_nova.errors.ImageNotAvailable: it did not arrive whole and right
+    """
+    size = info.size or 0
+    with tempfile.TemporaryFile(dir=directory) as file:
+        done = 0
+        for chunk in source.download(info.id):
+            done += len(chunk)
+            if done > size:
+                raise errors.ImageNotAvailable(f"image {info.id} has more than the {size} bytes that it should have")
+            file.write(chunk)
+            if progress is not None:
+                progress(done, size)
+        if done != size:
+            raise errors.ImageNotAvailable(f"the download of image {info.id} was cut off: {done} of {size} bytes came")
+        file.seek(0)
+        yield file
