@@ -33,7 +33,10 @@ setup(
         "keystoneauth1>=5.0",
         "oslo.concurrency>=5.0",
         "oslo.config>=9.0",
+        "prettytable>=3.0",
         "python-glanceclient>=4.1",
+        "stevedore>=4.0",
+        "tqdm>=4.60",
         "zipfile36>=0.1.3; python_version<'3.6'",
     ],
     extras_require={
@@ -45,7 +48,10 @@ setup(
             "fpga-cli = fpga_nova.cli.main:main",
             "fpga-nova = fpga_nova.patcher.cli:main",
         ],
-        "fpga_nova.devices": ["soft = fpga_nova.devices.soft:SoftDevice"],
+        "fpga_nova.devices": [
+            "sim = fpga_nova.devices.sim:SimDevice",
+            "soft = fpga_nova.devices.soft:SoftDevice",
+        ],
         "nova.hooks": [
             "build_instance = fpga_hooks:FpgaBuildInstanceHook",
             "delete_instance = fpga_hooks:FpgaDeleteInstanceHook",

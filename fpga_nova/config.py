@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from oslo_config import cfg
 
-#: Where fpga-cli looks for its configuration when no --config-file is given.
-DEFAULT_CONFIG_FILE = "/etc/fpga-nova/fpga-nova.conf"
+from fpga_nova import paths
 
 #: Group of every option but the three that nova.conf has had in [DEFAULT] since 2016.
 GROUP = "fpga"
@@ -59,7 +58,7 @@ NOVA_OPTS = [
     ),
     cfg.StrOpt(
         "endpoint_path",
-        default="/run/fpga-nova/endpoints",
+        default=f"{paths.RUN_PATH}/{paths.ENDPOINTS}",
         help="Directory of the sockets of programmed regions, REGION_ID.sock; the same value as fpga-cli's run_path "
         "plus `/endpoints`. Read by nova-compute.",
     ),
@@ -68,13 +67,13 @@ NOVA_OPTS = [
 HOST_OPTS = [
     cfg.StrOpt(
         "state_path",
-        default="/var/lib/fpga-nova",
+        default=paths.STATE_PATH,
         help="Directory of the region store, the locks, the cache and what else outlives a reboot. Mode 0700. "
         "Read by fpga-cli.",
     ),
     cfg.StrOpt(
         "run_path",
-        default="/run/fpga-nova",
+        default=paths.RUN_PATH,
         help="Directory of what a reboot ends: the sockets of regions and their servers. Keep it short, a unix "
         "socket's path has room for 107 bytes. Read by fpga-cli.",
     ),

@@ -16,8 +16,8 @@ import pathlib
 class RegionState(str, enum.Enum):
     """The states of a region; it is in exactly one::
 
-        free -> programming -> programmed -> erasing -> free
-                     \\-> dirty (anything failed or died) -> erasing -> free, or quarantined
+    free -> programming -> programmed -> erasing -> free
+                 \\-> dirty (anything failed or died) -> erasing -> free, or quarantined
     """
 
     FREE = "free"

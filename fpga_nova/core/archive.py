@@ -14,7 +14,6 @@ import json
 import pathlib
 import stat
 import struct
-import sys
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -22,9 +21,6 @@ from typing import IO
 
 from fpga_nova import errors, model
 from fpga_nova.core import manifest as manifests
-
-if sys.version_info < (3, 6):  # pragma: no cover - no supported Nova runs there
-    import zipfile36 as zipfile  # type: ignore[no-redef]
 
 MANIFEST = "manifest.json"
 

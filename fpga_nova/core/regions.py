@@ -48,14 +48,14 @@ class Engine:
         self._lock_timeout = lock_timeout
         self._configuration = configuration
 
-    def discover(self) -> None:
-        """Ask the drivers for their cards, record them, and finish what somebody left behind.
+    def discover(self) -> list[model.Region]:
+        """Ask the drivers for their cards, record them, and recover what somebody left behind; returns the latter.
 
         :raises fpga_nova.errors.ConfigurationInvalid: a driver's options cannot be used
         """
         cards = [card for device in self._devices.values() for card in device.discover()]
         self._store.set_cards(cards, self._configuration)
-        self.recover()
+        return self.recover()
 
     def recover(self) -> list[model.Region]:
         """Wipe every region that is in a transitional state and that nobody works on; return what became of them.
@@ -235,7 +235,7 @@ class Engine:
         try:
             device.erase(erasing)
             device.verify(erasing, None)
-        except Exception as error:  # noqa: BLE001 - whatever a driver raises, the region was not proved blank
+        except Exception as error:  # whatever a driver raises, the region was not proved blank
             reason = errors.one_line(f"erase failed: {error}")
             self._store.transition(erasing, RegionState.QUARANTINED, error=reason)
             LOG.error("Region %s is quarantined: %s", region.id, reason)

@@ -51,7 +51,7 @@ CREATE TABLE regions (
 """
 
 _REGION_COLUMNS = """
-regions.id, card_id, device, vendor, board, "index", region_type, interface_id, state, owner, image_id, core,
+regions.id AS id, card_id, device, vendor, board, "index", region_type, interface_id, state, owner, image_id, core,
 function_id, bitstream_sha256, error, updated_at
 """
 
@@ -88,6 +88,7 @@ class Store:
         except OSError as error:
             raise errors.StoreNotReadable(f"region store {self.path} is not readable: {error.strerror}") from error
         self._connection = summary.connect(str(self.path), timeout)
+        self._connection.row_factory = sqlite3.Row
         with self._write() as connection:
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
                 for statement in _SCHEMA.split(";"):
@@ -188,7 +189,7 @@ class Store:
                 f"SELECT {_REGION_COLUMNS} FROM regions JOIN cards ON cards.id = regions.card_id {condition}",  # noqa: S608
                 values,
             )
-            return [model.Region(*row[:8], RegionState(row[8]), *row[9:]) for row in rows]
+            return [model.Region(**{**row, "state": RegionState(row["state"])}) for row in map(dict, rows)]
 
     def transition(self, region: model.Region, state: RegionState, **changes: str | None) -> model.Region:
         """Bring `region` from the state it has in the record to `state`, and set further fields.

@@ -3,7 +3,8 @@
 
 nova-compute asks for it at every audit, so it costs little more than the interpreter's start: this module imports
 nothing but sqlite3 and os. It answers only where the plain answer is the whole truth, and says None where a caller
-has to take the long way: no store yet, a changed configuration, or regions in a state that somebody must finish.
+has to take the long way: no store yet, a changed configuration, a card that is back, or regions in a state that
+somebody must finish.
 """
 
 from __future__ import annotations
@@ -102,6 +103,9 @@ def quick_status(state_path: str, config_files: Sequence[str]) -> tuple[int, int
         marks = ",".join("?" * len(TRANSITIONAL))
         # S608: the only thing put into the text is question marks.
         if connection.execute(f"SELECT 1 FROM regions WHERE state IN ({marks})", TRANSITIONAL).fetchone():  # noqa: S608
+            return None
+        lost = connection.execute("SELECT path FROM cards WHERE NOT found").fetchall()
+        if any(os.path.exists(path) for (path,) in lost):  # noqa: PTH110 - as above
             return None
         return count(connection)
     except sqlite3.Error as error:

@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""IP cores in Glance: read, fetched and uploaded, over a keystoneauth session and python-glanceclient."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+from collections.abc import Iterator
+from typing import IO, Any
+
+import requests
+from glanceclient import exc
+from glanceclient.v2 import client
+from keystoneauth1 import exceptions as ksa_exceptions
+
+from fpga_nova import errors, model
+from fpga_nova.core import images
+
+#: The tag that every IP core's image carries.
+TAG = "FPGA"
+
+#: What Glance says of an image besides its further properties; glanceclient gives both in one mapping.
+_BASE_PROPERTIES = frozenset(
+    {
+        "checksum",
+        "container_format",
+        "created_at",
+        "direct_url",
+        "disk_format",
+        "file",
+        "id",
+        "locations",
+        "min_disk",
+        "min_ram",
+        "name",
+        "os_hash_algo",
+        "os_hash_value",
+        "os_hidden",
+        "owner",
+        "protected",
+        "schema",
+        "self",
+        "size",
+        "status",
+        "stores",
+        "tags",
+        "updated_at",
+        "virtual_size",
+        "visibility",
+    }
+)
+
+#: Hashes that prove an image; Glance's own default is sha512 (its option hashing_algorithm).
+_HASHES = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3_512", "blake2b", "blake2s"})
+
+
+class GlanceImages:
+    """Glance as an `images.ImageSource`.
+
+    :param session: a `keystoneauth1.session.Session`
+    :param adapter: how to find Glance: keystoneauth's adapter arguments (interface, region_name, ...)
+    """
+
+    def __init__(self, session: Any, **adapter: Any) -> None:
+        self._client = client.Client(session=session, **adapter)
+
+    def show(self, image_id: str) -> images.ImageInfo:
+        """Return what Glance says of an image.
+
+        :raises fpga_nova.errors.ImageNotAvailable: it is unknown or not readable, or Glance does not answer
+        """
+        with _as_unavailable(image_id):
+            image = self._client.images.get(image_id)
+            status = image["status"]
+        if status == "active" and image.get("os_hash_algo") not in _HASHES:
+            raise errors.ImageNotAvailable(
+                f"image {image_id} has no secure hash in Glance (os_hash_algo is {image.get('os_hash_algo')!r}): "
+                "upload it again"
+            )
+        return images.ImageInfo(
+            id=image["id"],
+            name=image.get("name") or "",
+            status=status,
+            container_format=image.get("container_format"),
+            size=image.get("size"),
+            properties={key: value for key, value in image.items() if key not in _BASE_PROPERTIES},
+        )
+
+    def download(self, image_id: str) -> Iterator[bytes]:
+        """Give the image's bytes; glanceclient holds them against os_hash_value and raises at their end.
+
+        :raises fpga_nova.errors.ImageNotAvailable: it did not arrive whole and right
+        """
+        with _as_unavailable(image_id):
+            body = self._client.images.data(image_id)
+            if body.wrapped is None:
+                raise errors.ImageNotAvailable(f"image {image_id} has no data in Glance")
+            yield from body
+
+    def upload(
+        self, file: IO[bytes], manifest: model.Manifest, manifest_text: str, **attributes: str
+    ) -> tuple[str, str]:
+        """Upload an IP core with what others choose it by: manifest, tag, vendor, type and function.
+
+        :param file: the archive
+        :param manifest_text: the manifest as it stands in the archive
+        :param attributes: further image attributes: id, name, visibility
+        :returns: (image id, visibility)
+        :raises fpga_nova.errors.FpgaError: Glance refuses; no half-uploaded image is left
+        """
+        attributes.setdefault("name", manifest.name)
+        with _as_refused():
+            image = self._client.images.create(
+                disk_format="raw",
+                container_format=images.CONTAINER_FORMAT,
+                tags=[TAG],
+                manifest=manifest_text,
+                vendor=manifest.vendor,
+                type=manifest.function_type,
+                function_id=manifest.function_id,
+                version=manifest.version,
+                **attributes,
+            )
+            try:
+                self._client.images.upload(image["id"], file)
+            except BaseException:
+                self._client.images.delete(image["id"])
+                raise
+        return image["id"], image["visibility"]
+
+
+def session_from_conf(conf: Any, group: str) -> tuple[Any, dict[str, Any]]:
+    """Make a session and adapter arguments from keystoneauth's options in `group` of `conf`.
+
+    :raises fpga_nova.errors.ImageNotAvailable: no credentials are configured, or they are incomplete
+    """
+    from keystoneauth1 import loading
+
+    try:
+        auth = loading.load_auth_from_conf_options(conf, group)
+        if auth is None:
+            raise errors.ImageNotAvailable(
+                f"no credentials for Glance: set auth_type and its options in [{group}] of fpga-cli's configuration, "
+                "or burn a local archive with --file"
+            )
+        session = loading.load_session_from_conf_options(conf, group, auth=auth)
+    except ksa_exceptions.ClientException as error:
+        raise errors.ImageNotAvailable(f"credentials for Glance in [{group}] cannot be used: {error}") from error
+    options = conf[group]
+    adapter = {
+        "interface": options.valid_interfaces,
+        "region_name": options.region_name,
+        "endpoint_override": options.endpoint_override,
+        "connect_retries": options.connect_retries,
+    }
+    return session, {key: value for key, value in adapter.items() if value is not None}
+
+
+def register_conf_options(conf: Any, group: str) -> None:
+    """Register keystoneauth's options in `group` of `conf`."""
+    from keystoneauth1 import loading
+
+    for options in conf_options().values():
+        conf.register_opts(options, group)
+    loading.register_auth_conf_options(conf, group)
+
+
+def conf_options() -> dict[str, list[Any]]:
+    """Return keystoneauth's session and adapter options with our defaults, for registration and for the sample."""
+    from keystoneauth1 import loading
+
+    session = loading.get_session_conf_options()
+    adapter = loading.get_adapter_conf_options(include_deprecated=False)
+    for option in session:
+        if option.name == "timeout":
+            option.default = 60  # seconds without a byte; without it a dead Glance would hold a build for good
+    for option in adapter:
+        if option.name == "service-type":
+            option.default = "image"
+        elif option.name == "valid-interfaces":
+            option.default = ["internal", "public"]
+        elif option.name == "connect-retries":
+            option.default = 2
+    return {"session": session, "adapter": adapter}
+
+
+@contextlib.contextmanager
+def _as_unavailable(image_id: str) -> Iterator[None]:
+    try:
+        yield
+    except exc.HTTPNotFound as error:
+        raise errors.ImageNotAvailable(
+            f"image {image_id} is not found in Glance, or fpga-cli's user may not see it"
+        ) from error
+    except (exc.HTTPForbidden, exc.HTTPUnauthorized) as error:
+        raise errors.ImageNotAvailable(f"Glance does not let fpga-cli's user read image {image_id}: {error}") from error
+    except OSError as error:
+        if error.errno == errno.EPIPE and not isinstance(error, requests.RequestException):
+            # This is how glanceclient says that the bytes do not have the hash.
+            raise errors.ImageNotAvailable(f"image {image_id} arrived damaged: {error.strerror}") from error
+        raise errors.ImageNotAvailable(f"image {image_id} cannot be downloaded: {error}") from error
+    except (exc.ClientException, exc.BaseException, ksa_exceptions.ClientException) as error:
+        raise errors.ImageNotAvailable(f"image {image_id} cannot be had from Glance: {error}") from error
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        # What a proxy answers in Glance's place makes glanceclient stumble in these ways.
+        raise errors.ImageNotAvailable(
+            f"image {image_id} cannot be had from Glance: its answer is not an image's ({type(error).__name__}: {error})"
+        ) from error
+
+
+@contextlib.contextmanager
+def _as_refused() -> Iterator[None]:
+    try:
+        yield
+    except (exc.ClientException, exc.BaseException, ksa_exceptions.ClientException, OSError) as error:
+        raise errors.FpgaError(f"Glance does not take the IP core: {error}") from error

@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The simulated card: a region is a file, and the card does wrong whatever it is told to.
+
+For tests of everything around a card. Nothing is computed; for a card that computes see the soft FPGA. A fault is told
+by a file `<state_path>/sim/NAME/fault-WHEN` (WHEN: program, verify, erase) whose text is one of::
+
+    fail WORDS     the tool says WORDS and gives up
+    kill           the process is killed (SIGKILL) before anything is done
+    kill-after     the process is killed when all is done
+    corrupt        (program) the region gets other bytes than it was given; (erase) it keeps its bytes
+    slow SECONDS   it takes that long
+
+A fault stays until its file is removed. A card is pulled by removing `<state_path>/sim/NAME`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pathlib
+import shutil
+import signal
+import time
+from collections.abc import Sequence
+
+from oslo_config import cfg
+
+from fpga_nova import errors, model
+from fpga_nova.devices.base import Device
+from fpga_nova.devices.cardlist import parse, pluggable
+
+
+class SimDevice(Device):
+    """Simulated cards, configured by `[fpga] sim_cards`."""
+
+    options = (
+        cfg.ListOpt(
+            "sim_cards",
+            default=[],
+            help="Simulated cards of this host, each NAME:BOARD:REGIONS with any board name. For tests: nothing is "
+            "computed. Read by fpga-cli.",
+        ),
+    )
+
+    def discover(self) -> Sequence[model.Card]:
+        """Return the configured cards that are plugged in."""
+        cards = []
+        for name, board, regions in parse("sim_cards", self.conf.sim_cards):
+            path = pluggable(self.state_path / "sim", name)
+            slots = tuple(model.Slot(index, "stream") for index in range(regions))
+            if path.is_dir():
+                cards.append(model.Card(f"sim:{name}", "sim", "sim", board, str(path), slots))
+        return cards
+
+    def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
+        """Copy the bitstream into the region's file."""
+        assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
+        fault = self._enter(region, "program")
+        memory = self._memory(region)
+        memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        shutil.copyfile(bitstream.path, memory)
+        if fault == "corrupt":
+            memory.write_bytes(memory.read_bytes()[::-1] + b"!")
+        self._leave(fault)
+
+    def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
+        """Compare the region's file with the bitstream's SHA-256, or see that there is none."""
+        fault = self._enter(region, "verify")
+        memory = self._memory(region)
+        held = hashlib.sha256(memory.read_bytes()).hexdigest() if memory.exists() else None
+        if held != (bitstream.sha256 if bitstream else None):
+            raise errors.ReadBackMismatch(f"region {region.id} holds {held or 'nothing'}, not what it should")
+        self._leave(fault)
+
+    def erase(self, region: model.Region) -> None:
+        """Remove the region's file."""
+        fault = self._enter(region, "erase")
+        if fault != "corrupt":
+            self._memory(region).unlink(missing_ok=True)
+        self._leave(fault)
+
+    def endpoint(self, region: model.Region) -> model.Endpoint:
+        """Return the region's file."""
+        return model.Endpoint("devnode", str(self._memory(region)))
+
+    def _memory(self, region: model.Region) -> pathlib.Path:
+        return self.run_path / "sim" / region.card_id.removeprefix("sim:") / str(region.index)
+
+    def _enter(self, region: model.Region, when: str) -> str:
+        card = self.state_path / "sim" / region.card_id.removeprefix("sim:")
+        if not card.is_dir():
+            raise errors.DeviceNotAccessible(f"card {region.card_id} is not there")
+        try:
+            fault = (card / f"fault-{when}").read_text().strip()
+        except FileNotFoundError:
+            return ""
+        word, _, rest = fault.partition(" ")
+        if word == "fail":
+            raise errors.EraseFailed(rest) if when == "erase" else errors.ProgrammingFailed(rest)
+        if word == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if word == "slow":
+            time.sleep(float(rest))
+        return word
+
+    @staticmethod
+    def _leave(fault: str) -> None:
+        if fault == "kill-after":
+            os.kill(os.getpid(), signal.SIGKILL)

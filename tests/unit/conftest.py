@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A host of its own for a test: configuration, state directory, and the real fpga-cli over simulated cards."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+FUNCTION_ID = "c3dc1c41-6e2a-4d54-9f3e-2c6f34a3f0b1"
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+
+
+def manifest_data(bitstream: bytes = b"bits", board: str = "board1", **changes) -> dict:
+    """Return a valid manifest for one bitstream `x.bin`."""
+    data = {
+        "manifest_version": 1,
+        "name": "core",
+        "version": "1.0",
+        "vendor": "sim",
+        "function": {"type": "test", "id": FUNCTION_ID},
+        "bitstreams": [
+            {
+                "file": "x.bin",
+                "sha256": hashlib.sha256(bitstream).hexdigest(),
+                "size": len(bitstream),
+                "board": board,
+                "region_type": "stream",
+            }
+        ],
+    }
+    data.update(changes)
+    return data
+
+
+def write_archive(path: pathlib.Path, data: dict | None = None, **files: bytes) -> pathlib.Path:
+    """Write an archive with manifest `data` and the given files (`x_bin=...` becomes `x.bin`)."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("manifest.json", json.dumps(manifest_data() if data is None else data))
+        for name, content in (files or {"x_bin": b"bits"}).items():
+            archive.writestr(name.replace("_bin", ".bin"), content)
+    return path
+
+
+@dataclasses.dataclass
+class Host:
+    """A compute host's FPGA side in a directory."""
+
+    path: pathlib.Path
+
+    @property
+    def config_file(self) -> pathlib.Path:
+        return self.path / "fpga.conf"
+
+    @property
+    def state_path(self) -> pathlib.Path:
+        return self.path / "state"
+
+    def configure(self, **options: str) -> None:
+        values = {
+            "state_path": self.state_path,
+            "run_path": self.path / "run",
+            "devices": "sim",
+            "sim_cards": "a:board1:2,b:board2:1",
+            "lock_timeout": 10,
+        }
+        values.update(options)
+        lines = [f"{name} = {value}" for name, value in values.items()]
+        self.config_file.write_text("\n".join(["[fpga]", *lines, ""]))
+
+    def fault(self, when: str, what: str | None, card: str = "a") -> None:
+        path = self.state_path / "sim" / card / f"fault-{when}"
+        if what is None:
+            path.unlink()
+        else:
+            path.write_text(what)
+
+    def start(self, *arguments: str | pathlib.Path) -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "fpga_nova.cli", "--config-file", self.config_file, *arguments]
+        return subprocess.Popen(
+            list(map(str, command)),
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def cli(self, *arguments: str | pathlib.Path, code: int = 0) -> str:
+        """Run fpga-cli and require its exit code; return stdout, or, for a code that is not 0, stderr."""
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=60)
+        assert process.returncode == code, f"exit {process.returncode}: {out}{err}"
+        if code == 0:
+            return out
+        assert out == ""
+        if code > 0:
+            assert err.startswith("Error: ") and err.count("\n") == 1, err
+        return err
+
+    def regions(self) -> list[dict]:
+        return json.loads(self.cli("list", "-f", "json"))
+
+    def states(self) -> list[str]:
+        return [region["state"] for region in self.regions()]
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path) -> Host:
+    made = Host(tmp_path)
+    made.configure()
+    return made
+
+
+@pytest.fixture
+def core_archive(tmp_path: pathlib.Path) -> pathlib.Path:
+    return write_archive(tmp_path / "core.zip")
