@@ -204,7 +204,7 @@ def _as_unavailable(image_id: str) -> Iterator[None]:
     except (AttributeError, LookupError, TypeError, ValueError) as error:
         # What a proxy answers in Glance's place makes glanceclient stumble in these ways.
         raise errors.ImageNotAvailable(
-            f"image {image_id} cannot be had from Glance: its answer is not an image's ({type(error).__name__}: {error})"
+            f"image {image_id} cannot be had from Glance: its answer makes no sense ({type(error).__name__}: {error})"
         ) from error
 
 

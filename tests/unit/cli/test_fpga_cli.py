@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import time
@@ -116,12 +115,12 @@ def test_store_not_readable(host, core_archive):
 def test_all_cards_pulled(host, core_archive):
     region = burn(host, core_archive)
     for card in ("a", "b"):
-        os.rename(host.state_path / "sim" / card, host.path / card)
+        (host.state_path / "sim" / card).rename(host.path / card)
     assert "not accessible" in host.cli("status", code=127)
     assert "this host has none" in host.cli("burn", "--file", core_archive, code=64)
     assert "quarantined" in host.cli("erase", region, code=31)
     for card in ("a", "b"):
-        os.rename(host.path / card, host.state_path / "sim" / card)
+        (host.path / card).rename(host.state_path / "sim" / card)
     assert host.cli("status") == "Used regions: 1/3\n"
     host.cli("release", region)
     assert host.cli("status") == "Used regions: 0/3\n"

@@ -76,7 +76,7 @@ def test_bitstream_fields(key, value):
     "text", ["", "{", "[1", "\ufffe", '{"name": 1, "name": 2}', '{"name": NaN}', "[" * 60000, '{"a": "' + "x" * 70000]
 )
 def test_not_json(text):
-    with pytest.raises(errors.ArchiveInvalid, match="not valid JSON|more than"):
+    with pytest.raises(errors.ArchiveInvalid, match=r"not valid JSON|more than"):
         manifest.parse(text)
 
 
