@@ -43,9 +43,9 @@ setup(
         "nova": ["nova>=26"],
         "upload": ["openstacksdk>=1.0"],
     },
+    scripts=["bin/fpga-cli"],
     entry_points={
         "console_scripts": [
-            "fpga-cli = fpga_nova.cli.main:main",
             "fpga-nova = fpga_nova.patcher.cli:main",
         ],
         "fpga_nova.devices": [

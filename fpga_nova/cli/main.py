@@ -47,10 +47,10 @@ def _plain_status(arguments: list[str]) -> list[str] | None:
 
 
 def _quick_status(config_files: list[str]) -> bool:
-    from fpga_nova.cli import options
+    from fpga_nova.cli import quick
     from fpga_nova.core import summary
 
-    state_path = options.quick_state_path(config_files)
+    state_path = quick.state_path(config_files)
     counts = state_path and summary.quick_status(state_path, config_files)
     if not counts:
         return False

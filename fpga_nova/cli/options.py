@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fpga-cli's configuration: its file, the fast look at it, and the full reading by oslo.config."""
+"""fpga-cli's configuration, read by oslo.config, and the drivers that it names."""
 
 from __future__ import annotations
 
@@ -7,38 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpga_nova import errors, paths
-
-
-def quick_state_path(config_files: Sequence[str]) -> str | None:
-    """Return state_path as `status` needs it, without oslo.config (150 ms); None where only that can tell.
-
-    :raises fpga_nova.errors.ConfigurationInvalid: a file cannot be read
-    """
-    value = paths.STATE_PATH
-    for path in config_files:
-        in_group = False
-        for line in _read(path).splitlines():
-            if line[:1].isspace() and in_group:
-                return None  # it may go on a value of ours over several lines
-            if line.startswith("["):
-                in_group = line.strip() == "[fpga]"
-            elif in_group:
-                name, found, text = line.partition("=")
-                if found and name.strip() == "state_path":
-                    value = text.strip().strip("\"'")
-    return None if "$" in value or not value else value
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:  # noqa: PTH123 - pathlib costs 4 ms of the 20 that a status takes
-            return file.read()
-    except FileNotFoundError:
-        if path == paths.CONFIG_FILE:
-            return ""
-        raise errors.ConfigurationInvalid(f"configuration file {path} is not there") from None
-    except (OSError, ValueError) as error:
-        raise errors.ConfigurationInvalid(f"configuration file {path} cannot be read: {error}") from error
+from fpga_nova.cli import quick
 
 
 def load(config_files: Sequence[str], glance: bool = False) -> Any:
@@ -52,11 +21,11 @@ def load(config_files: Sequence[str], glance: bool = False) -> Any:
     from fpga_nova import config
 
     for path in config_files:
-        _read(path)
+        quick.read(path)
     conf = cfg.ConfigOpts()
     conf.register_opts(config.HOST_OPTS, config.GROUP)
     try:
-        files = [path for path in config_files if path != paths.CONFIG_FILE or _read(path)]
+        files = [path for path in config_files if path != paths.CONFIG_FILE or quick.read(path)]
         conf(args=[], project="fpga-nova", default_config_files=files, default_config_dirs=[])
         for driver in driver_classes(conf.fpga.devices).values():
             conf.register_opts(driver.options, config.GROUP)
