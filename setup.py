@@ -25,8 +25,17 @@ setup(
         "Topic :: System :: Hardware",
     ],
     python_requires=">=3.9",
-    packages=find_packages(include=["fpga_nova", "fpga_nova.*", "fpga_hooks", "fpga_hooks.*"]),
-    package_data={"fpga_nova": ["**/*.json", "**/*.pcf", "**/*.c", "**/*.h", "**/*.patch", "**/*.yaml", "py.typed"]},
+    packages=[
+        *find_packages(include=["fpga_nova", "fpga_nova.*", "fpga_hooks", "fpga_hooks.*"]),
+        "fpga_nova.patches",
+    ],
+    # The patches lie at the top of the source tree, where operators look for them; installed, they are package data.
+    package_dir={"fpga_nova.patches": "patches"},
+    package_data={
+        "fpga_nova": ["**/*.json", "**/*.pcf", "**/*.c", "**/*.h", "**/*.yaml", "py.typed"],
+        "fpga_nova.patches": ["*.patch", "*.yaml"],
+    },
+    data_files=[("etc/nova/rootwrap.d", ["etc/nova/rootwrap.d/fpga.filters"])],
     # zipfile36 brought Python 3.6's zipfile to older interpreters; no supported Nova runs on one.
     install_requires=[
         "jsonschema>=4.0",
@@ -35,6 +44,7 @@ setup(
         "oslo.config>=9.0",
         "prettytable>=3.0",
         "python-glanceclient>=4.1",
+        "PyYAML>=5.1",
         "stevedore>=4.0",
         "tqdm>=4.60",
         "zipfile36>=0.1.3; python_version<'3.6'",

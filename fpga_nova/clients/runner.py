@@ -1,0 +1,228 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Runs fpga-cli, or an executable that stands in for it, as root.
+
+The contract (DESIGN: fpga-cli): `burn IMAGE_ID` prints a region's id, `erase REGION_ID` prints nothing, `status`
+prints `Used regions: u/t`; errors are one line `Error: ...` and an exit code (:mod:`fpga_nova.errors`). What goes
+beyond it, `--owner` and `list`, is used only where the executable's file name is `fpga-cli`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import re
+import subprocess
+from typing import Any
+
+from oslo_concurrency import processutils
+
+from fpga_nova import errors, model
+
+#: File name of our own tool; anything else in `fpga_exec` is a stand-in and gets nothing beyond the contract.
+OWN_NAME = "fpga-cli"
+
+#: Seconds for `status` and `list`, which touch no card and wait for no burn.
+QUERY_TIMEOUT = 60
+
+#: Longest region id: the width of instances.fpga_device.
+MAX_REGION_ID = 255
+
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_STATUS = re.compile(r"Used regions: ([0-9]{1,6})/([0-9]{1,6})")
+
+# Exit codes of oslo.rootwrap itself (oslo_rootwrap/cmd.py), and what an operator does about each.
+_ROOTWRAP_HINTS = {
+    96: "it is in none of rootwrap's exec_dirs; add its directory to exec_dirs in rootwrap.conf",
+    97: "rootwrap.conf cannot be read or is not valid; see [DEFAULT] rootwrap_config",
+    98: "rootwrap got no command; see [DEFAULT] rootwrap_config and the sudoers rule",
+    99: "no rootwrap filter admits it; put fpga.filters into a directory of rootwrap's filters_path",
+}
+
+_ERROR_CLASSES: dict[int, type[errors.FpgaError]] = {
+    errors.ERASE_STORE_NOT_READABLE: errors.StoreNotReadable,
+    **{
+        cls.exit_code: cls
+        for cls in (
+            errors.EraseFailed,
+            errors.UnknownRegion,
+            errors.NoMatchingHardware,
+            errors.NoFreeRegion,
+            errors.ImageNotAvailable,
+            errors.ArchiveInvalid,
+            errors.RefusedByPolicy,
+            errors.ProgrammingFailed,
+            errors.DeviceNotAccessible,
+            errors.StoreNotReadable,
+        )
+    },
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Usage:
+    """How many regions a host has, and how many of them are not free."""
+
+    used: int
+    total: int
+
+
+def is_uuid(text: object) -> bool:
+    """Return whether `text` is a UUID in canonical lower-case form, the one that the rootwrap filter admits."""
+    return isinstance(text, str) and _UUID.fullmatch(text) is not None
+
+
+class Runner:
+    """Calls one executable as root, bounded in time, and turns each of its failures into an FpgaError.
+
+    :param command: the option `fpga_exec`: a name that the root helper resolves, or a path
+    :param root_helper: what makes it root, e.g. ``sudo nova-rootwrap /etc/nova/rootwrap.conf``; not used where this
+        process is root already
+    :param burn_timeout: seconds
+    :param erase_timeout: seconds
+    """
+
+    def __init__(self, command: str, root_helper: str, burn_timeout: int, erase_timeout: int) -> None:
+        self.command = command
+        self.root_helper = root_helper
+        self.burn_timeout = burn_timeout
+        self.erase_timeout = erase_timeout
+        #: Whether the executable is ours and takes `--owner` and `list`.
+        self.own = pathlib.PurePath(command).name == OWN_NAME
+
+    def burn(self, image_id: str, owner: str) -> str:
+        """Program a free region with the IP core `image_id` for the server `owner`; return the region's id.
+
+        :raises fpga_nova.errors.FpgaError: the subclass that the exit code stands for
+        """
+        if not is_uuid(image_id):
+            raise errors.ImageNotAvailable(f"cannot program `{image_id}' - this is not the id of an image")
+        arguments = ["burn", "--owner", _owner(owner), image_id] if self.own else ["burn", image_id]
+        lines = self._run(arguments, self.burn_timeout).splitlines()
+        region_id = lines[0].strip() if len(lines) == 1 else ""
+        if not region_id or len(region_id) > MAX_REGION_ID or not region_id.isprintable():
+            raise errors.ProgrammingFailed(f"{self.command} burn printed no region id but {' '.join(lines)!r}")
+        if self.own and not is_uuid(region_id):
+            raise errors.ProgrammingFailed(f"{self.command} burn printed {region_id!r}, which is not a region id")
+        return region_id
+
+    def erase(self, owner: str, region_id: str | None = None) -> None:
+        """Erase what the server `owner` holds: `region_id`, or with None all its regions.
+
+        With a stand-in, which knows no owners, exactly `region_id` is erased, and without one nothing can be.
+
+        :raises fpga_nova.errors.FpgaError: the subclass that the exit code stands for
+        """
+        if self.own:
+            arguments = ["erase", "--owner", _owner(owner)]
+            if region_id is not None:
+                if not is_uuid(region_id):
+                    raise errors.UnknownRegion(f"cannot erase `{region_id}' - this is not a region id of {OWN_NAME}")
+                arguments.append(region_id)
+        elif region_id is None:
+            return
+        elif not region_id or region_id.startswith("-") or not region_id.isprintable():
+            raise errors.UnknownRegion(f"cannot erase `{region_id}' - this is not a region id")
+        else:
+            arguments = ["erase", region_id]
+        self._run(arguments, self.erase_timeout)
+
+    def status(self) -> Usage:
+        """Return how many regions there are and are used.
+
+        :raises fpga_nova.errors.FpgaError: the subclass that the exit code stands for
+        """
+        said = self._run(["status"], QUERY_TIMEOUT).strip()
+        match = _STATUS.fullmatch(said)
+        if match is None or int(match[1]) > int(match[2]):
+            raise errors.DeviceNotAccessible(f"{self.command} status printed {said!r}, not `Used regions: u/t'")
+        return Usage(used=int(match[1]), total=int(match[2]))
+
+    def regions(self) -> list[model.Region]:
+        """Return the regions of this host; only our own tool can tell.
+
+        :raises fpga_nova.errors.FpgaError: the subclass that the exit code stands for
+        """
+        said = self._run(["list", "-f", "json"], QUERY_TIMEOUT)
+        known = {field.name for field in dataclasses.fields(model.Region)}
+        try:
+            return [
+                model.Region(
+                    **{
+                        **{key: value for key, value in row.items() if key in known},
+                        "state": model.RegionState(row["state"]),
+                    }
+                )
+                for row in json.loads(said)
+            ]
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            raise errors.StoreNotReadable(f"{self.command} list printed no list of regions: {error}") from error
+
+    def _run(self, arguments: list[str], timeout: int) -> str:
+        """Run the executable with `arguments`; return what it printed."""
+        started: list[Any] = []
+        what = f"{self.command} {arguments[0]}"
+        try:
+            stdout, _stderr = processutils.execute(
+                self.command,
+                *arguments,
+                run_as_root=True,
+                root_helper=self.root_helper,
+                timeout=timeout,
+                on_execute=started.append,
+            )
+        except processutils.ProcessExecutionError as error:
+            raise _translate(error, what) from error
+        except subprocess.TimeoutExpired as error:
+            _stop(started)
+            raise errors.FpgaError(f"{what} did not end within {timeout} seconds") from error
+        except OSError as error:
+            raise errors.ConfigurationInvalid(
+                f"{what} cannot be started ({error}); see [DEFAULT] fpga_exec and rootwrap_config"
+            ) from error
+        return str(stdout)
+
+
+def _owner(owner: str) -> str:
+    """Return `owner` checked: it goes into a command line that runs as root."""
+    if not is_uuid(owner):
+        raise errors.ConfigurationInvalid(f"`{owner}' is not the id of a server")
+    return owner
+
+
+def _stop(started: list[Any]) -> None:
+    """End what outlived its time, where we may: a sudo that runs as root cannot be ended from an unprivileged user."""
+    for process in started:
+        try:
+            process.kill()
+        except PermissionError:
+            continue
+        process.wait()
+
+
+def _translate(error: processutils.ProcessExecutionError, what: str) -> errors.FpgaError:
+    """Return the FpgaError for a call that exited with another code than 0."""
+    code = error.exit_code if isinstance(error.exit_code, int) else 1
+    said = _words(error.stderr or "", error.stdout or "")
+    if code in _ROOTWRAP_HINTS:
+        return errors.ConfigurationInvalid(f"{what} was not run: {_ROOTWRAP_HINTS[code]} ({said or f'exit {code}'})")
+    if said.startswith("sudo: "):
+        return errors.ConfigurationInvalid(
+            f"{what} was not run: sudo refuses; a sudoers rule must let this user run rootwrap without a password "
+            f"({said})"
+        )
+    if code < 0:
+        return errors.FpgaError(f"{what} was ended by signal {-code}{': ' + said if said else ''}")
+    return _ERROR_CLASSES.get(code, errors.FpgaError)(said or f"{what} failed with exit code {code} and no word")
+
+
+def _words(stderr: str, stdout: str) -> str:
+    """Return what the tool said: its last line `Error: ...` without that word, else all of it.
+
+    sudo and loggers write to the same stderr, so the line is looked for; tools of 2016 wrote it to stdout.
+    """
+    for text in (stderr, stdout):
+        for line in reversed(text.splitlines()):
+            if line.startswith("Error: "):
+                return errors.one_line(line[len("Error: ") :])
+    return errors.one_line(stderr.strip() or stdout.strip())

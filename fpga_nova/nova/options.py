@@ -1,0 +1,14 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The options of nova.conf that belong to fpga-nova, made known to Nova's own configuration object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fpga_nova import config
+
+
+def register(conf: Any) -> None:
+    """Register the options with `conf`, an `oslo_config.cfg.ConfigOpts`; again is harmless."""
+    conf.register_opts(config.NOVA_DEFAULT_OPTS)
+    conf.register_opts(config.NOVA_OPTS, group=config.GROUP)

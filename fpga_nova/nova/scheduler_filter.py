@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FpgaFilter, for `[filter_scheduler] enabled_filters`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from nova.scheduler import filters
+from nova.scheduler import utils as scheduler_utils
+
+from fpga_nova.nova import flavors, scheduling
+
+
+class FpgaFilter(filters.BaseHostFilter):
+    """Pass hosts with a free FPGA region, for servers whose flavor has `hw:fpga_ip_id`; all hosts for all others."""
+
+    #: A rebuilt server keeps its host and its region.
+    RUN_ON_REBUILD = False
+
+    def filter_all(self, filter_obj_list: Iterable[Any], spec_obj: Any) -> Iterable[Any]:
+        """Return the HostStates that pass; without an FPGA request the very list, at no cost for each host."""
+        core = flavors.requested_core(spec_obj)
+        if core is None or scheduler_utils.request_is_rebuild(spec_obj):
+            return filter_obj_list
+        return scheduling.filter_hosts(list(filter_obj_list), core)
+
+    def host_passes(self, host_state: Any, spec_obj: Any) -> bool:
+        """Return whether one HostState passes."""
+        return flavors.requested_core(spec_obj) is None or host_state.fpga_regions_used < host_state.fpga_regions

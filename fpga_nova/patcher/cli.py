@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command `fpga-nova`: patch a Nova, see what it is, take the patch back."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import sys
+from collections.abc import Sequence
+
+from fpga_nova import errors
+from fpga_nova.patcher import locate, series
+from fpga_nova.patcher.tree import Tree
+
+_EPILOG = """\
+exit codes:
+  0  done, or there was nothing to do
+  1  refused or failed: one line says why, and nothing was touched
+  2  the command line is wrong
+  and for status: 0 patched, 3 not patched, 4 cut short, 5 changed since
+
+what to do after an apply, once per cloud:
+  nova-manage db sync              adds the columns; harmless when repeated
+  [filter_scheduler]               enabled_filters must have FpgaFilter
+  restart every Nova service       conductor first, then the others
+
+The record of what was done lies in the directory .fpga-nova inside Nova's package.
+"""
+
+_COMMANDS = {
+    "check": "say whether the series would apply; changes nothing",
+    "apply": "apply it, all or nothing; completes one that was cut short",
+    "status": "say what this Nova is; changes nothing",
+    "revert": "put back the very bytes from before",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        tree = Tree(locate.find(arguments.nova), series.load())
+        return _run(tree, arguments)
+    except errors.FpgaError as error:
+        print(f"Error: {error}", file=sys.stderr)
+    except OSError as error:
+        print(f"Error: {errors.one_line(str(error))}", file=sys.stderr)
+    return 1
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fpga-nova", description="FPGAs as a resource of OpenStack Nova.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    patch = commands.add_parser(
+        "patch",
+        help="patch a Nova, or take the patch back",
+        description="Patch the Nova that this interpreter would import, or the one at PATH. Nova is not imported.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    actions = patch.add_subparsers(dest="action", required=True, metavar="ACTION")
+    for name, text in _COMMANDS.items():
+        action = actions.add_parser(
+            name, help=text, description=text, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
+        )
+        action.add_argument(
+            "--nova",
+            type=pathlib.Path,
+            metavar="PATH",
+            help="Nova's package directory, or what contains it: a site-packages, a source checkout",
+        )
+        if name == "revert":
+            action.add_argument(
+                "--force",
+                action="store_true",
+                help="also put back files that were changed since; their changes are lost",
+            )
+    return parser
+
+
+def _run(tree: Tree, arguments: argparse.Namespace) -> int:
+    nova = f"Nova {tree.nova.version} at {tree.nova.package}"
+    if arguments.action == "status":
+        status = tree.status()
+        print(f"{nova}: {status.text}")
+        return int(status.state.value)
+    if arguments.action == "check":
+        print(f"{nova}: {tree.check()}")
+        return 0
+    done = tree.apply() if arguments.action == "apply" else tree.revert(arguments.force)
+    for line in done:
+        print(f"  {line}")
+    if arguments.action == "apply":
+        print(f"{nova}: {'patched; now `nova-manage db sync`, then restart Nova' if done else 'already applied'}")
+    else:
+        print(f"{nova}: {'as before the patch' if done else 'not patched'}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,193 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What was done to a Nova: hashes, the bytes from before, and how far it went.
+
+The record is the directory `.fpga-nova` inside Nova's package. There it belongs to exactly one Nova however many the
+machine has, it moves with a virtual environment or a container's layer, and whoever may write to Nova may write it.
+`record.json` is written last when a change begins and removed last when a revert ends: with it there is something to
+go on with or to take back, without it there is not, whatever else lies in the directory.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import hashlib
+import json
+import os
+import pathlib
+import shutil
+
+from fpga_nova import errors
+
+#: Name of the record's directory inside Nova's package.
+DIRECTORY = ".fpga-nova"
+_FORMAT = 1
+
+
+class Phase(str, enum.Enum):
+    """How far the last command went."""
+
+    APPLYING = "applying"
+    APPLIED = "applied"
+    REVERTING = "reverting"
+
+
+@dataclasses.dataclass(frozen=True)
+class Metadata:
+    """Of a file: permission bits, owner, and time of the last change in nanoseconds since the epoch."""
+
+    mode: int
+    uid: int
+    gid: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: pathlib.Path) -> Metadata:
+        """Return the metadata of `path`."""
+        status = path.stat()
+        return cls(status.st_mode & 0o7777, status.st_uid, status.st_gid, status.st_mtime_ns)
+
+
+@dataclasses.dataclass(frozen=True)
+class File:
+    """A file that the series changes or adds.
+
+    :param path: relative to Nova's package
+    :param before: SHA-256 (hex) of its bytes before, None where the series adds it
+    :param after: SHA-256 (hex) of its bytes after
+    :param metadata: from before, None where the series adds it
+    """
+
+    path: str
+    before: str | None
+    after: str
+    metadata: Metadata | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Record:
+    """The whole record.
+
+    :param caches: the compiled files (`__pycache__/*.pyc`) of the changed files from before, with their metadata;
+        they come back with a revert
+    """
+
+    phase: Phase
+    nova_version: str
+    files: tuple[File, ...]
+    caches: dict[str, Metadata]
+
+    def changed(self) -> tuple[File, ...]:
+        """Return the files that were there before."""
+        return tuple(file for file in self.files if file.before is not None)
+
+
+def load(nova: pathlib.Path) -> Record | None:
+    """Return the record of the Nova whose package is `nova`, or None.
+
+    :raises fpga_nova.errors.ConfigurationInvalid: there is one that cannot be read
+    """
+    path = nova / DIRECTORY / "record.json"
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+        if data["format"] != _FORMAT:
+            raise errors.ConfigurationInvalid(f"{path} has format {data['format']}; a newer fpga-nova wrote it")
+        return Record(
+            Phase(data["phase"]),
+            data["nova_version"],
+            tuple(
+                File(f["path"], f["before"], f["after"], Metadata(**f["metadata"]) if f["metadata"] else None)
+                for f in data["files"]
+            ),
+            {name: Metadata(**metadata) for name, metadata in data["caches"].items()},
+        )
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        raise errors.ConfigurationInvalid(f"{path} cannot be read: {error}") from error
+
+
+def save(nova: pathlib.Path, record: Record) -> None:
+    """Write the record, at once and durably."""
+    text = json.dumps({"format": _FORMAT, **dataclasses.asdict(record)}, indent=1)
+    place(nova / DIRECTORY / "record.json", text.encode(), None)
+
+
+def keep(nova: pathlib.Path, part: str, name: str, data: bytes) -> None:
+    """Store `data` in the record as `name` of `part` ("before" or "after"), durably."""
+    path = nova / DIRECTORY / part / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    place(path, data, None)
+
+
+def kept(nova: pathlib.Path, part: str, name: str) -> bytes:
+    """Return what :func:`keep` stored."""
+    return (nova / DIRECTORY / part / name).read_bytes()
+
+
+def drop_part(nova: pathlib.Path, part: str) -> None:
+    """Remove what was stored in `part`."""
+    shutil.rmtree(nova / DIRECTORY / part, ignore_errors=True)
+
+
+def drop(nova: pathlib.Path) -> None:
+    """Remove the record: record.json first, so that what is left of it by a kill means nothing."""
+    directory = nova / DIRECTORY
+    remove(directory / "record.json")
+    if directory.is_dir():
+        shutil.rmtree(directory)
+        _sync(nova)
+
+
+def digest(data: bytes) -> str:
+    """Return the SHA-256 of `data`, hex."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def digest_of(path: pathlib.Path) -> str | None:
+    """Return the SHA-256 of a file, hex, or None where there is none."""
+    return digest(path.read_bytes()) if path.is_file() else None
+
+
+def place(path: pathlib.Path, data: bytes, metadata: Metadata | None) -> None:
+    """Put `data` at `path` in one step: a reader, or a kill, sees the old file or the new one, and never a part.
+
+    :param metadata: the new file's, its `mtime_ns` included; None leaves that to the system
+    """
+    temporary = _temporary(path)
+    with temporary.open("wb") as file:
+        file.write(data)
+        file.flush()
+        if metadata is not None:
+            status = os.fstat(file.fileno())
+            if (status.st_uid, status.st_gid) != (metadata.uid, metadata.gid):
+                os.fchown(file.fileno(), metadata.uid, metadata.gid)
+            os.fchmod(file.fileno(), metadata.mode)
+            os.utime(file.fileno(), ns=(metadata.mtime_ns, metadata.mtime_ns))
+        os.fsync(file.fileno())
+    temporary.replace(path)
+    _sync(path.parent)
+
+
+def remove(path: pathlib.Path) -> None:
+    """Remove a file, if it is there, durably."""
+    if path.exists():
+        path.unlink()
+        _sync(path.parent)
+
+
+def sweep(path: pathlib.Path) -> None:
+    """Remove what a killed :func:`place` of `path` left."""
+    remove(_temporary(path))
+
+
+def _temporary(path: pathlib.Path) -> pathlib.Path:
+    return path.with_name(f".{path.name}.fpga-nova")
+
+
+def _sync(directory: pathlib.Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
