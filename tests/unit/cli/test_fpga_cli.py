@@ -170,33 +170,6 @@ def test_owners(host, core_archive):
     assert host.cli("status") == "Used regions: 1/3\n"
 
 
-@pytest.mark.parametrize("when", ["program", "verify", "erase"])
-@pytest.mark.parametrize("how", ["kill", "kill-after"])
-def test_killed_while_burning(host, core_archive, when, how):
-    """SIGKILL at each step of the driver: the next call goes on, whichever it is."""
-    host.cli("status")
-    if when == "erase":  # reached by a burn only when its load fails
-        host.fault("program", "corrupt")
-    host.fault(when, how)
-    host.cli("burn", "--file", core_archive, code=-signal.SIGKILL)
-    host.fault(when, None)
-    assert host.cli("status") == "Used regions: 0/3\n"
-    assert host.states() == ["free"] * 3
-    assert not list((host.path / "run").rglob("[0-9]"))
-
-
-@pytest.mark.parametrize("when", ["verify", "erase"])
-@pytest.mark.parametrize("how", ["kill", "kill-after"])
-def test_killed_while_erasing(host, core_archive, when, how):
-    region = burn(host, core_archive)
-    host.fault(when, how)
-    host.cli("erase", region, code=-signal.SIGKILL)
-    host.fault(when, None)
-    assert host.cli("erase", region) == ""
-    assert host.cli("status") == "Used regions: 0/3\n"
-    assert not list((host.path / "run").rglob("[0-9]"))
-
-
 def test_killed_while_the_card_is_being_recovered(host, core_archive):
     host.cli("status")
     host.fault("program", "kill")
