@@ -32,7 +32,7 @@ setup(
     # The patches lie at the top of the source tree, where operators look for them; installed, they are package data.
     package_dir={"fpga_nova.patches": "patches"},
     package_data={
-        "fpga_nova": ["**/*.json", "**/*.pcf", "**/*.c", "**/*.h", "**/*.yaml", "py.typed"],
+        "fpga_nova": ["**/*.json", "**/*.pcf", "**/*.bin", "**/*.c", "**/*.h", "**/*.yaml", "py.typed"],
         "fpga_nova.patches": ["*.patch", "*.yaml"],
     },
     data_files=[("etc/nova/rootwrap.d", ["etc/nova/rootwrap.d/fpga.filters"])],

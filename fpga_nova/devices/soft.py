@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The soft FPGA's driver: cards that the operator names, regions that run real iCE40 bitstreams on the host.
+
+A card is there while its directory `<state_path>/soft/NAME` is. The driver makes it once, when it first sees the card
+in the configuration, and remembers that (`.inserted-NAME` beside it): removing the directory pulls the card, making it
+again puts it back.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import grp
+import hashlib
+import pathlib
+import re
+from collections.abc import Sequence
+
+from oslo_config import cfg
+
+from fpga_nova import errors, model
+from fpga_nova.devices import base
+from fpga_nova.softfpga import cache, confine, region, server
+from fpga_nova.softfpga.boards import BOARDS, REGION_TYPE, Board
+
+VENDOR = "lattice"
+MAX_REGIONS = 64
+
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\Z", re.ASCII)
+
+
+class SoftDevice(base.Device):
+    """Soft cards."""
+
+    options = (
+        cfg.ListOpt(
+            "soft_cards",
+            default=[],
+            help="""
+Soft FPGA cards of this host, each NAME:BOARD:REGIONS, for example `fpga0:soft-hx1k:2,fpga1:soft-hx8k:1`. A name is
+lower-case letters, digits and hyphens; a board is soft-hx1k or soft-hx8k; a card has 1 to 64 regions.
+""",
+        ),
+        cfg.StrOpt(
+            "soft_user",
+            default="nobody",
+            help="""
+User that a soft region's bitstream is decoded and run as, where fpga-cli runs as root. Never root.
+""",
+        ),
+        cfg.IntOpt(
+            "soft_cycle_limit",
+            default=10_000_000,
+            min=1000,
+            help="""
+Clock cycles that the core of a soft region may run without taking or giving a byte; then its connection is closed and
+the core is reset.
+""",
+        ),
+        cfg.IntOpt(
+            "soft_frame_limit",
+            default=16 << 20,
+            min=1,
+            max=1 << 30,
+            help="Longest message to the core of a soft region, and its longest answer, in bytes.",
+        ),
+    )
+
+    def discover(self) -> Sequence[model.Card]:
+        """Return the configured cards whose directory is there."""
+        cards = []
+        for name, board, count in parse_cards(self.conf.soft_cards):
+            path = self._card_path(name)
+            marker = path.with_name(f".inserted-{name}")
+            if not marker.exists():
+                path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                marker.touch(mode=0o600)
+            if path.is_dir():
+                slots = tuple(model.Slot(index, REGION_TYPE, board.interface_id) for index in range(count))
+                cards.append(model.Card(f"soft:{name}", "soft", VENDOR, board.name, str(path), slots))
+        return cards
+
+    def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
+        """Decode the bitstream, or take it decoded from the cache, and serve it."""
+        board, soft = self._board(region), self._region(region)
+        self._check_power(region, soft)
+        soft.check_paths()
+        who = confine.account(self.conf.soft_user)
+        gid = self._endpoint_gid()
+        try:
+            content = _read(bitstream)
+            soft.make()
+            soft.stop()
+            fabric = cache.Cache(self.state_path / "cache" / "fabrics", who).fabric(board, content)
+            soft.write_configuration(content)
+            soft.start(
+                server.Order(
+                    directory=str(soft.directory),
+                    fabric=str(fabric.path),
+                    sha256=fabric.sha256,
+                    uid=who.uid,
+                    gid=who.gid,
+                    cycle_limit=self.conf.soft_cycle_limit,
+                    frame_limit=self.conf.soft_frame_limit,
+                )
+            )
+            soft.publish(gid)
+        except (errors.FpgaError, OSError) as exc:
+            # Nothing runs and nothing listens after a failure; should even that fail, the first reason is told.
+            with contextlib.suppress(errors.FpgaError, OSError):
+                self._blank(region, soft)
+            if isinstance(exc, errors.ProgrammingFailed):
+                raise
+            raise errors.ProgrammingFailed(f"the soft region cannot be programmed: {exc}") from exc
+
+    def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
+        """Compare with the running fabric's own configuration memory; see that a blank region has no fabric at all."""
+        soft = self._region(region)
+        self._check_power(region, soft)
+        if bitstream is None:
+            self._verify_blank(region, soft)
+            return
+        try:
+            loaded = hashlib.sha256(soft.ask("readback")).hexdigest()
+        except OSError as exc:
+            raise errors.ReadBackMismatch(f"the region's server does not answer: {exc}") from exc
+        if loaded != bitstream.sha256:
+            raise errors.ReadBackMismatch(f"the region holds {loaded}, not {bitstream.sha256}")
+        if not soft.endpoint.is_socket():
+            raise errors.ReadBackMismatch("the region is programmed, but has no endpoint")
+
+    def erase(self, region: model.Region) -> None:
+        """End the server, remove the endpoint, overwrite the configuration memory with the blank."""
+        soft = self._region(region)
+        self._check_power(region, soft)
+        try:
+            self._blank(region, soft)
+        except OSError as exc:
+            raise errors.EraseFailed(f"the soft region cannot be erased: {exc}") from exc
+
+    def endpoint(self, region: model.Region) -> model.Endpoint:
+        """Return the region's unix socket."""
+        return model.Endpoint("unix", str(self._region(region).endpoint))
+
+    # inner parts
+
+    def _card_path(self, name: str) -> pathlib.Path:
+        return self.state_path / "soft" / name
+
+    def _region(self, wanted: model.Region) -> region.SoftRegion:
+        name = wanted.card_id.partition(":")[2]
+        if not _NAME.match(name):
+            raise errors.DeviceNotAccessible(f"{wanted.card_id} is no soft card")
+        return region.SoftRegion(
+            self.run_path / "soft" / name / str(wanted.index), self.run_path / "endpoints" / f"{wanted.id}.sock"
+        )
+
+    def _board(self, wanted: model.Region) -> Board:
+        try:
+            return BOARDS[wanted.board]
+        except KeyError:
+            raise errors.ProgrammingFailed(f"there is no soft board {wanted.board!r}") from None
+
+    def _check_power(self, wanted: model.Region, soft: region.SoftRegion) -> None:
+        """See that the card is there; a region of a pulled card loses its configuration.
+
+        :raises fpga_nova.errors.DeviceNotAccessible: it is not
+        """
+        path = self._card_path(wanted.card_id.partition(":")[2])
+        if not path.is_dir():
+            with contextlib.suppress(errors.FpgaError, OSError):
+                soft.stop()
+                soft.configuration.unlink(missing_ok=True)
+            raise errors.DeviceNotAccessible(f"card {wanted.card_id} is not there: {path} is gone")
+
+    def _blank(self, wanted: model.Region, soft: region.SoftRegion) -> None:
+        soft.make()
+        soft.stop()
+        soft.write_configuration(self._board(wanted).blank())
+
+    def _verify_blank(self, wanted: model.Region, soft: region.SoftRegion) -> None:
+        pid = soft.server_pid()
+        if pid is not None:
+            raise errors.ReadBackMismatch(f"the region is not blank: its server runs (pid {pid})")
+        if soft.endpoint.exists() or soft.endpoint.is_symlink():
+            raise errors.ReadBackMismatch(f"the region is not blank: {soft.endpoint} is there")
+        # Without configuration memory the region has not been programmed since the host started: blank, too.
+        with contextlib.suppress(FileNotFoundError):
+            if soft.configuration.read_bytes() != self._board(wanted).blank():
+                raise errors.ReadBackMismatch("the region's configuration memory is not blank")
+
+    def _endpoint_gid(self) -> int | None:
+        group = self.conf.endpoint_group
+        try:
+            return grp.getgrnam(group).gr_gid if group else None
+        except KeyError:
+            raise errors.ConfigurationInvalid(f"endpoint_group: there is no group {group!r}") from None
+
+
+def _parse_card(entry: str) -> tuple[str, Board, int]:
+    parts = entry.split(":")
+    if len(parts) != 3:
+        raise errors.ConfigurationInvalid(f"soft_cards: {entry!r} is not NAME:BOARD:REGIONS")
+    name, board, count = parts
+    if not _NAME.match(name):
+        raise errors.ConfigurationInvalid(
+            f"soft_cards: {entry!r}: a name is up to 32 lower-case letters, digits and hyphens"
+        )
+    if board not in BOARDS:
+        raise errors.ConfigurationInvalid(f"soft_cards: {entry!r}: the boards are {', '.join(sorted(BOARDS))}")
+    if not re.fullmatch("[0-9]{1,3}", count) or not 1 <= int(count) <= MAX_REGIONS:
+        raise errors.ConfigurationInvalid(f"soft_cards: {entry!r}: a card has 1 to {MAX_REGIONS} regions")
+    return name, BOARDS[board], int(count)
+
+
+def parse_cards(entries: Sequence[str]) -> list[tuple[str, Board, int]]:
+    """Return name, board and number of regions of each entry of `soft_cards`.
+
+    :raises fpga_nova.errors.ConfigurationInvalid: naming the entry that cannot be used
+    """
+    cards = [_parse_card(entry) for entry in entries]
+    names = [name for name, _board, _count in cards]
+    for entry, name in zip(entries, names):
+        if names.count(name) > 1:
+            raise errors.ConfigurationInvalid(f"soft_cards: {entry!r}: the name {name} is there twice")
+    return cards
+
+
+def _read(bitstream: model.Bitstream) -> bytes:
+    """Return the bitstream's bytes, which must be those that were admitted."""
+    if bitstream.path is None:
+        raise errors.ProgrammingFailed("the bitstream has no file")
+    content = pathlib.Path(bitstream.path).read_bytes()
+    if len(content) != bitstream.size or hashlib.sha256(content).hexdigest() != bitstream.sha256:
+        raise errors.ProgrammingFailed(f"the bitstream {bitstream.path} is not the one that was admitted")
+    return content
