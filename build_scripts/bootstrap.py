@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What must be there before anything else: Debian's packages, the services' users, the virtual environment.
+
+Runs on the system's Python with the standard library alone: ``python3 -m build_scripts.bootstrap [--with-tests]``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import contextlib
+import hashlib
+import os
+import pathlib
+import pwd
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+
+from build_scripts.lib import paths
+from build_scripts.lib.errors import CloudError
+from build_scripts.lib.state import State, digest
+
+_HERE = pathlib.Path(__file__).parent
+
+#: Debian packages that the virtual environment is made with.
+BUILD_PACKAGES = ("gcc", "libc6-dev", "libvirt-dev", "pkg-config", "python3-dev", "python3-venv")
+
+#: Debian packages that the cloud runs on.
+RUN_PACKAGES = (
+    "busybox-static",
+    "libvirt-clients",
+    "libvirt-daemon",
+    "libvirt-daemon-driver-qemu",
+    "libvirt-daemon-system",
+    "mariadb-server",
+    "qemu-system-x86",
+    "qemu-utils",
+    "rabbitmq-server",
+    "sudo",
+    "zstd",
+)
+
+#: System users that the services run as.
+USERS = ("keystone", "glance", "placement", "neutron", "nova")
+
+#: What of the tree makes up the installed fpga-nova.
+_PRODUCT = ("fpga_nova", "fpga_hooks", "patches", "setup.py", "pyproject.toml", "README.rst", "LICENSE")
+
+_POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit code."""
+    parser = argparse.ArgumentParser(prog="bootstrap", description=__doc__)
+    parser.add_argument("--with-tests", action="store_true", help="also what the tests need")
+    arguments = parser.parse_args(argv)
+    try:
+        if os.geteuid() != 0:
+            raise CloudError("only root can build a cloud here")
+        state = State(paths.state_path())
+        with state.lock():
+            bootstrap(state, arguments.with_tests)
+    except CloudError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def bootstrap(state: State, with_tests: bool) -> None:
+    """Install whatever is missing.
+
+    :raises CloudError: something could not be installed
+    """
+    install_packages(state, BUILD_PACKAGES)
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        # The rest of Debian's packages come while pip is busy with Python's.
+        packages = pool.submit(install_packages, state, RUN_PACKAGES)
+        python = pool.submit(make_venv, state, with_tests)
+        python.result()
+        packages.result()
+    make_users()
+    install_product(state)
+
+
+def install_packages(state: State, names: Sequence[str]) -> None:
+    """Install Debian packages that are not installed, without letting their services start by themselves."""
+    missing = [name for name in names if not _installed(name)]
+    if not missing:
+        return
+    with state.timed(f"packages: {' '.join(missing)}"), _no_service_starts():
+        print(f"installing Debian packages: {' '.join(missing)}")
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        apt = ["apt-get", "--quiet", "--option", "DPkg::Lock::Timeout=600"]
+        run([*apt, "update"], state.log("apt"), env)
+        run([*apt, "install", "--yes", "--no-install-recommends", *missing], state.log("apt"), env)
+
+
+def make_users() -> None:
+    """Make the system users that the services run as, where they are missing."""
+    known = {user.pw_name for user in pwd.getpwall()}
+    for name in USERS:
+        if name not in known:
+            home = f"/var/lib/{name}"
+            argv = ["useradd", "--system", "--user-group", "--home-dir", home, "--shell", "/usr/sbin/nologin", name]
+            subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+
+
+def make_venv(state: State, with_tests: bool) -> None:
+    """Install what requirements.txt names, as pinned by constraints.txt, into the virtual environment."""
+    venv = state.path / "venv"
+    wanted = ["requirements.txt", *(["requirements-test.txt"] if with_tests else [])]
+    constraints = _HERE / "constraints.txt"
+    for name in wanted:
+        requirements = _HERE / name
+        inputs = digest(sys.version, requirements.read_text(), constraints.read_text())
+        mark = "venv" if name == "requirements.txt" else "venv-tests"
+        if state.done(mark, inputs) and (venv / "bin/python").exists():
+            continue
+        with state.timed(f"virtual environment: {name}"):
+            log = state.log("pip")
+            if not state.digest_of("venv"):
+                shutil.rmtree(venv, ignore_errors=True)  # what an interrupted first run left
+                run([sys.executable, "-m", "venv", str(venv)], log)
+                _pip(state, ["install", "--constraint", str(constraints), "setuptools", "wheel"])
+            print(f"installing Python packages of {name} into {venv}")
+            _pip(state, ["install", "--requirement", str(requirements), "--constraint", str(constraints)])
+        state.mark_done(mark, inputs)
+
+
+def install_product(state: State) -> None:
+    """Install fpga-nova from this tree into the virtual environment, if what is there is not this tree."""
+    files = sorted(path for part in _PRODUCT for path in _files(paths.CLONE / part))
+    inputs = digest(*(f"{path.relative_to(paths.CLONE)} {_sha256(path)}" for path in files))
+    if state.done("fpga-nova", inputs):
+        return
+    with state.timed("fpga-nova"), tempfile.TemporaryDirectory() as scratch:
+        print("installing fpga-nova from this tree")
+        # A copy, for setuptools leaves its traces in the tree that it builds, and old files in those traces.
+        for path in files:
+            copy = pathlib.Path(scratch) / path.relative_to(paths.CLONE)
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+        _pip(state, ["install", "--no-deps", "--no-build-isolation", "--force-reinstall", scratch])
+    state.mark_done("fpga-nova", inputs)
+
+
+def run(argv: Sequence[str], log: pathlib.Path, env: Mapping[str, str] | None = None) -> None:
+    """Run a command with its output in `log`, giving a sign of life now and then.
+
+    :raises CloudError: it failed
+    """
+    clock = time.monotonic()
+    with log.open("ab") as output:
+        child = subprocess.Popen(
+            list(argv), stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=env, cwd="/"
+        )
+        while True:
+            try:
+                code = child.wait(timeout=15)
+                break
+            except subprocess.TimeoutExpired:
+                print(
+                    f"  ... {pathlib.Path(argv[0]).name}, {time.monotonic() - clock:.0f} s: {_last_line(log)}",
+                    flush=True,
+                )
+    if code:
+        raise CloudError(f"{' '.join(argv[:3])} ... failed ({code}); see {log}")
+
+
+def _pip(state: State, arguments: Sequence[str]) -> None:
+    python = str(state.path / "venv/bin/python")
+    run([python, "-m", "pip", "--disable-pip-version-check", "--no-input", *arguments], state.log("pip"))
+
+
+def _installed(package: str) -> bool:
+    query = ["dpkg-query", "--show", "--showformat", "${db:Status-Status}", package]
+    return subprocess.run(query, capture_output=True, text=True, check=False).stdout == "installed"
+
+
+@contextlib.contextmanager
+def _no_service_starts() -> Iterator[None]:
+    """Keep packages from starting their services (policy-rc.d's exit code 101), unless the machine has a policy."""
+    if _POLICY.exists():
+        yield
+        return
+    _POLICY.write_text("#!/bin/sh\nexit 101\n")
+    _POLICY.chmod(0o755)
+    try:
+        yield
+    finally:
+        _POLICY.unlink()
+
+
+def _last_line(log: pathlib.Path) -> str:
+    with log.open("rb") as text:
+        text.seek(max(0, log.stat().st_size - 400))
+        lines = text.read().decode(errors="replace").strip().splitlines()
+    return lines[-1].strip()[:100] if lines else ""
+
+
+def _files(path: pathlib.Path) -> list[pathlib.Path]:
+    if path.is_dir():
+        return [one for one in path.rglob("*") if one.is_file() and "__pycache__" not in one.parts]
+    return [path]
+
+
+def _sha256(path: pathlib.Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

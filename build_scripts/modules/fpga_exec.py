@@ -1,0 +1,37 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fpga-cli on a node with cards: its configuration, and rootwrap's leave for Nova to run it as root."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from build_scripts.lib import paths
+from build_scripts.lib.module import File, Module, ini
+
+#: The filter that belongs to fpga-nova.
+_FILTERS = paths.CLONE / "etc/nova/rootwrap.d/fpga.filters"
+
+
+class FpgaExec(Module):
+    """The host tool."""
+
+    etc = ("fpga-nova",)
+    directories = (("/etc/nova/rootwrap.d", "root", 0o755),)
+
+    def files(self) -> Mapping[str, File]:
+        """Return fpga-nova.conf, which only root can read, and the filter."""
+        glance = self.cloud.service_auth("fpga")
+        options = {
+            "devices": "soft",
+            "soft_cards": ",".join(self.node.spec.soft_cards),
+            # QEMU's group: servers connect to the sockets of their regions.
+            "endpoint_group": "kvm",
+            **glance,
+        }
+        return {
+            "/etc/fpga-nova/fpga-nova.conf": File(ini({"fpga": options}), 0o600),
+            "/etc/nova/rootwrap.d/fpga.filters": File(_FILTERS.read_text()),
+        }
+
+
+MODULE = FpgaExec
