@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Bitstream formats: what a bitstream says of itself in its own header, one module a format.
+
+Whoever holds a bitstream asks `identify` what it is, or the format that a manifest or a card calls for
+(``FORMATS["gbs"].read``) whether it is that. Files come from people who may mean harm: a reader takes bounded pieces of
+a seekable file, never all of it, and raises nothing but fpga_nova.errors.ArchiveInvalid about what it finds there (an
+OSError is the disk's, and goes through).
+"""
+
+from __future__ import annotations
+
+from typing import IO
+
+from fpga_nova.formats import gbs, ice40, rbf, xclbin, xilinx_bit
+from fpga_nova.formats.base import HEAD_SIZE, Format, Header, Window
+
+__all__ = ["FORMATS", "Format", "Header", "identify"]
+
+#: The formats by name, in order of precedence: those with the longest magic first, .rbf, which has hardly any, last.
+FORMATS = {
+    format.name: format
+    for format in (
+        Format(gbs.NAME, "intel", gbs.matches, gbs.read),
+        Format(xilinx_bit.NAME, "xilinx", xilinx_bit.matches, xilinx_bit.read),
+        Format(xclbin.NAME, "xilinx", xclbin.matches, xclbin.read),
+        Format(ice40.NAME, "lattice", ice40.matches, ice40.read),
+        Format(rbf.NAME, "intel", rbf.matches, rbf.read),
+    )
+}
+
+
+def identify(file: IO[bytes]) -> Header | None:
+    """Read the header of a bitstream of whatever format; return None if it begins like none of them.
+
+    :param file: seekable binary file; its position is not kept
+    :raises fpga_nova.errors.ArchiveInvalid: it begins like one of them, and is broken
+    """
+    head = Window(file, "unknown").head(HEAD_SIZE)
+    for format in FORMATS.values():
+        if format.matches(head):
+            return format.read(file)
+    return None
