@@ -262,10 +262,8 @@ class Tree:
             if self._hash(file.path) != file.after:
                 records.place(path, records.kept(package, "after", file.path), self._metadata_after(file))
             # Compiled files that are not checked against their source (PEP 552) would hide the patch for good.
-            for cache in self._caches(file.path):
-                records.remove(package / cache)
-            if any(name.endswith(f".{sys.implementation.cache_tag}.pyc") for name in record.caches):
-                py_compile.compile(str(path), quiet=2)
+            self._remove_caches(file.path, record)
+            self._compile(file.path, record)
             done.append(f"{'added' if file.before is None else 'changed'} {file.path}")
         records.save(package, dataclasses.replace(record, phase=Phase.APPLIED))
         records.drop_part(package, "after")
@@ -288,8 +286,7 @@ class Tree:
                 done.append(f"restored {file.path}")
             elif records.Metadata.of(path) != file.metadata:
                 continue  # the same bytes, but put there by another installation, which has its own compiled files
-            for cache in self._caches(file.path):
-                records.remove(package / cache)
+            self._remove_caches(file.path, record)
             for cache in self._caches_of(file.path, record.caches):
                 records.place(package / cache, records.kept(package, "before", cache), record.caches[cache])
         records.drop(package)
@@ -300,6 +297,23 @@ class Tree:
         neighbour = self.nova.package / "__init__.py"
         metadata = file.metadata or records.Metadata.of(neighbour)
         return dataclasses.replace(metadata, mtime_ns=time.time_ns())
+
+    def _remove_caches(self, name: str, record: Record) -> None:
+        for cache in self._caches(name):
+            records.remove(self.nova.package / cache)
+        for cache in self._caches_of(name, record.caches):
+            records.sweep(self.nova.package / cache)
+
+    def _compile(self, name: str, record: Record) -> None:
+        """Compile a patched file for this interpreter if it was compiled before: who runs Nova may not write here."""
+        staged = self.nova.package / records.DIRECTORY / "compiled"
+        for cache in self._caches_of(name, record.caches):
+            if cache.endswith(f".{sys.implementation.cache_tag}.pyc"):
+                path = str(self.nova.package / name)
+                py_compile.compile(path, cfile=str(staged), dfile=path, doraise=True)
+                metadata = dataclasses.replace(record.caches[cache], mtime_ns=time.time_ns())
+                records.place(self.nova.package / cache, staged.read_bytes(), metadata)
+                records.remove(staged)
 
     def _caches(self, name: str) -> list[str]:
         """Return the compiled files of `name` that are there, relative to the package."""

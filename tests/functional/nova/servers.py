@@ -1,0 +1,335 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Servers with FPGAs on a patched Nova: its real API, scheduler, conductor, computes and Placement in one process.
+
+Run by test_patched_nova.py with a patched Nova first on the path; these are unittest cases since that is what the
+bases are made for that Nova ships for out-of-tree tests.
+"""
+
+import pathlib
+import uuid
+
+import fixtures
+from nova import context, objects
+from nova.tests.functional import integrated_helpers
+from nova.virt import fake
+
+from tests.unit.nova.card import Card
+
+CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
+OTHER_CORE = "0f0ec2ae-6a2f-4a56-9d9d-2b7b3f0d7c11"
+
+
+class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
+    compute_driver = "fake.MediumFakeDriver"
+
+    def setUp(self):
+        filters = ["ComputeFilter", "ImagePropertiesFilter", "FpgaFilter"]
+        self.flags(enabled_filters=filters, group="filter_scheduler")
+        super().setUp()
+        self.directory = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
+        self.cards = {}
+        self.trackers = {}
+
+    def host(self, name, regions, simulated=False, command="fpga-cli"):
+        """Start a compute with so many regions; 0 for one without an FPGA."""
+        # The compute's tracker is made at its first audit, with the options of that moment.
+        self.flags(fpga_access=True, fpga_simulation_mode=simulated)
+        self.cards[name] = Card(self.directory / name, regions, command)
+        self.flags(fpga_exec=self.cards[name].command)
+        self.computes[name] = self._start_compute(name)
+        return self.computes[name].manager
+
+    def flavor(self, core=CORE):
+        return self._create_flavor(memory_mb=64, vcpu=1, disk=1, extra_spec={"hw:fpga_ip_id": core} if core else None)
+
+    def boot(self, flavor, state="ACTIVE", count=1):
+        """Boot so many servers in one request; return the first when it has got to `state`."""
+        body = {**self._build_server(flavor_id=flavor, networks="none"), "min_count": count, "max_count": count}
+        return self._wait_for_state_change(self.api.post_server({"server": body}), state)
+
+    def counts(self, name):
+        node = objects.ComputeNode.get_first_node_by_host_for_old_compat(context.get_admin_context(), name)
+        return node.fpga_regions, node.fpga_regions_used
+
+    def instance(self, server):
+        return objects.Instance.get_by_uuid(context.get_admin_context(read_deleted="yes"), server["id"])
+
+    def host_of(self, server):
+        return self.api.get_server(server["id"])["OS-EXT-SRV-ATTR:host"]
+
+    def test_region_from_boot_to_delete(self):
+        self.host("host1", 2)
+        self.assertEqual((2, 0), self.counts("host1"))
+        server = self.boot(self.flavor())
+        self.assertEqual((2, 1), self.counts("host1"))
+        (region,) = self.cards["host1"].used()
+        self.assertEqual(("programmed", server["id"], CORE), (region["state"], region["owner"], region["image_id"]))
+        self.assertEqual(region["id"], self.instance(server).fpga_device)
+        self._delete_server(server)
+        self.assertEqual([], self.cards["host1"].used())
+        self.assertEqual((2, 0), self.counts("host1"))
+
+    def test_plain_server_touches_nothing(self):
+        self.host("host1", 1)
+        before = self.cards["host1"].calls()
+        server = self.boot(self.flavor(core=None))
+        self._delete_server(server)
+        self.assertEqual(before, self.cards["host1"].calls())
+        self.assertEqual((1, 0), self.counts("host1"))
+
+    def test_reason_when_all_regions_are_in_use(self):
+        self.host("host1", 2)
+        self.host("host2", 0)
+        self.host("host3", 1)
+        flavor = self.flavor()
+        for _ in range(3):
+            self.boot(flavor)
+        server = self.boot(flavor, state="ERROR")
+        self.assertEqual(
+            "No valid host was found. No suitable host has a free FPGA region for IP core "
+            f"{CORE}: 3 of 3 regions on 2 hosts are in use.",
+            server["fault"]["message"],
+        )
+        self.assertEqual((2, 2), self.counts("host1"))
+        self.boot(self.flavor(core=None))
+
+    def test_several_servers_in_one_request_do_not_overbook(self):
+        self.host("host1", 2)
+        self.host("host3", 1)
+        flavor = self.flavor()
+        self.boot(flavor, state="ERROR", count=4)
+        servers = [self._wait_for_state_change(server, "ERROR") for server in self.api.get_servers()]
+        self.assertEqual({"ERROR"}, {server["status"] for server in servers})
+        self.assertIn("4 servers need a free FPGA region each", servers[0]["fault"]["message"])
+        self.assertEqual([], self.cards["host1"].used() + self.cards["host3"].used())
+        for server in servers:
+            self._delete_server(server)
+        self.boot(flavor, count=3)
+        for server in self.api.get_servers():
+            self._wait_for_state_change(server, "ACTIVE")
+        self.assertEqual([(2, 2), (1, 1)], [self.counts("host1"), self.counts("host3")])
+        self.assertEqual(3, len(self.cards["host1"].owners() | self.cards["host3"].owners()))
+
+    def test_failed_burn_goes_to_the_next_host(self):
+        for name in ("host1", "host2"):
+            self.host(name, 1)
+        self.cards["host1"].behave({"burn": {"code": 69, "text": "Error: read-back differs", "partial": True}})
+        server = self.boot(self.flavor())
+        self.assertEqual("host2", self.host_of(server))
+        self.assertEqual([], self.cards["host1"].used())
+        self.assertEqual([(1, 0), (1, 1)], [self.counts("host1"), self.counts("host2")])
+
+    def check_fault(self, server):
+        message = server["fault"]["message"]
+        self.assertIn("FPGA: bitstream.bin of `broken' has a wrong checksum at byte 17", message)
+        self.assertNotIn("Error:", message)
+        self.assertIsNone(self.instance(server).fpga_device)
+        for name, card in self.cards.items():
+            self.assertEqual([], card.used())
+            self.assertEqual((1, 0), self.counts(name))
+
+    BROKEN = {
+        "burn": {
+            "code": 67,
+            "text": "Error: bitstream.bin of `broken' has a wrong checksum at byte 17",
+            "partial": True,
+        }
+    }
+
+    def test_last_reason_with_one_host(self):
+        self.host("host1", 1)
+        self.cards["host1"].behave(self.BROKEN)
+        self.check_fault(self.boot(self.flavor(), state="ERROR"))
+
+    def test_last_reason_with_fewer_hosts_than_attempts(self):
+        for name in ("host1", "host2"):
+            self.host(name, 1)
+            self.cards[name].behave(self.BROKEN)
+        self.check_fault(self.boot(self.flavor(), state="ERROR"))
+
+    def test_last_reason_with_more_hosts_than_attempts(self):
+        for name in ("host1", "host2", "host3", "host4"):
+            self.host(name, 1)
+            self.cards[name].behave(self.BROKEN)
+        self.check_fault(self.boot(self.flavor(), state="ERROR"))
+
+    def test_last_reason_without_attempts(self):
+        self.flags(max_attempts=1, group="scheduler")
+        self.host("host1", 1)
+        self.cards["host1"].behave(self.BROKEN)
+        self.check_fault(self.boot(self.flavor(), state="ERROR"))
+
+    def test_region_taken_behind_the_schedulers_back(self):
+        self.host("host1", 1)
+        (region,) = self.cards["host1"].regions()
+        self.cards["host1"].write([{**region, "state": "quarantined"}])
+        server = self.boot(self.flavor(), state="ERROR")
+        self.assertIsNone(self.instance(server).fpga_device)
+        self.assertEqual((1, 1), self.counts("host1"))
+
+    def test_failed_spawn_erases(self):
+        manager = self.host("host1", 1)
+
+        def fail(*args, **kwargs):
+            raise RuntimeError("the hypervisor does not like it")
+
+        self.stub_out("nova.virt.fake.FakeDriver.spawn", fail)
+        server = self.boot(self.flavor(), state="ERROR")
+        self.assertEqual([], self.cards["host1"].used())
+        self.assertIsNone(self.instance(server).fpga_device)
+        self.assertEqual((1, 0), self.counts("host1"))
+        self.assertEqual(set(), manager.rt.tracked_instances)
+
+    def test_failed_spawn_keeps_the_region_while_the_guest_is_there(self):
+        manager = self.host("host1", 1)
+
+        def fail(driver, context, instance, *args, **kwargs):
+            driver.instances[instance.uuid] = fake.FakeInstance(instance.name, 1, instance.uuid)
+            raise RuntimeError("too late to fail")
+
+        def stuck(*args, **kwargs):
+            raise RuntimeError("the guest does not die")
+
+        self.stub_out("nova.virt.fake.FakeDriver.spawn", fail)
+        self.stub_out("nova.virt.fake.FakeDriver.destroy", stuck)
+        server = self.boot(self.flavor(), state="ERROR")
+        self.assertEqual({server["id"]}, self.cards["host1"].owners())
+        self.assertEqual((1, 1), self.counts("host1"))
+        for _ in range(3):
+            self._run_periodics()
+        self.assertEqual({server["id"]}, self.cards["host1"].owners())
+        manager.driver.instances.clear()
+        for _ in range(2):
+            self._run_periodics()
+        self.assertEqual([], self.cards["host1"].used())
+        self.assertEqual((1, 0), self.counts("host1"))
+
+    def test_rebuild_keeps_the_region(self):
+        self.host("host1", 1)
+        server = self.boot(self.flavor())
+        region = self.instance(server).fpga_device
+        self._rebuild_server(server, "a2459075-d96c-40d5-893e-577ff92e721c")
+        self.assertEqual(region, self.instance(server).fpga_device)
+        self.assertEqual(1, len(self.cards["host1"].calls("burn")))
+        self.assertEqual([], self.cards["host1"].calls("erase"))
+        self._reboot_server(server, hard=True)
+        self._run_periodics()
+        self.assertEqual({server["id"]}, self.cards["host1"].owners())
+
+    def test_moves_are_refused_and_count_nothing(self):
+        for name in ("host1", "host2"):
+            self.host(name, 1)
+        server = self.boot(self.flavor())
+        source = self.host_of(server)
+        self.api.post_server_action(server["id"], {"migrate": None})
+        self._wait_for_action_fail_completion(server, "migrate", "compute_prep_resize")
+        self.assertIn("a server with an FPGA cannot be moved", self.api.get_server(server["id"])["fault"]["message"])
+        other = "host2" if source == "host1" else "host1"
+        self.assertEqual([(1, 1), (1, 0)], [self.counts(source), self.counts(other)])
+        self._run_periodics()
+        self.assertEqual([(1, 1), (1, 0)], [self.counts(source), self.counts(other)])
+        self.assertEqual({server["id"]}, self.cards[source].owners())
+
+    def test_local_delete_while_compute_is_down(self):
+        self.host("host1", 1)
+        server = self.boot(self.flavor())
+        compute = self.computes["host1"]
+        compute.stop()
+        self.admin_api.put_service_force_down(
+            self.admin_api.get_services(host="host1", binary="nova-compute")[0]["id"], True
+        )
+        self._delete_server(server)
+        self.assertEqual({server["id"]}, self.cards["host1"].owners())
+        compute.start()
+        compute.manager.driver.instances.clear()  # the reaper of running deleted guests is Nova's own business
+        for _ in range(2):
+            self._run_periodics()
+        self.assertEqual([], self.cards["host1"].used())
+        self.assertEqual((1, 0), self.counts("host1"))
+
+    def test_reconcile_leaves_what_it_does_not_know(self):
+        self.host("host1", 3)
+        regions = self.cards["host1"].regions()
+        foreign = str(uuid.uuid4())
+        for region, owner in zip(regions, ("somebody", None, foreign)):
+            region.update(state="programmed", owner=owner)
+        self.cards["host1"].write(regions)
+        self.useFixture(fixtures.MonkeyPatch("nova.objects.Instance.get_by_uuid", self.database_down))
+        for _ in range(3):
+            self._run_periodics()
+        self.assertEqual({"somebody", None, foreign}, self.cards["host1"].owners())
+        self.assertEqual((3, 3), self.counts("host1"))
+
+    @staticmethod
+    def database_down(*args, **kwargs):
+        raise RuntimeError("lost connection to the database")
+
+    def test_simulation_burns_nothing(self):
+        self.host("host1", 2, simulated=True)
+        flavor = self.flavor()
+        servers = [self.boot(flavor), self.boot(flavor)]
+        self.assertEqual((2, 2), self.counts("host1"))
+        self._run_periodics()
+        self.assertEqual((2, 2), self.counts("host1"))
+        self.assertIn("2 of 2 regions", self.boot(flavor, state="ERROR")["fault"]["message"])
+        self._delete_server(servers[0])
+        self.assertEqual((2, 1), self.counts("host1"))
+        self._run_periodics()
+        self.assertEqual((2, 1), self.counts("host1"))
+        self.assertEqual({"status"}, {call.split()[0] for call in self.cards["host1"].calls()})
+        self.assertIsNone(self.instance(servers[1]).fpga_device)
+
+    def test_simulated_claims_survive_a_restart(self):
+        self.host("host1", 2, simulated=True)
+        self.boot(self.flavor())
+        self.computes["host1"] = self.restart_compute_service(self.computes["host1"])
+        self._run_periodics()
+        self.assertEqual((2, 1), self.counts("host1"))
+
+    def test_stand_in_of_another_name_gets_nothing_beyond_the_contract(self):
+        self.host("host1", 1, command="fpga-cli.py")
+        flavor = self.flavor()
+        server = self.boot(flavor)
+        region = self.instance(server).fpga_device
+        self.assertEqual((1, 1), self.counts("host1"))
+        self._run_periodics()
+        self.assertEqual((1, 1), self.counts("host1"))
+        self._delete_server(server)
+        self.assertEqual((1, 0), self.counts("host1"))
+        calls = self.cards["host1"].calls()
+        self.assertIn(f"burn {CORE}", calls)
+        self.assertIn(f"erase {region}", calls)
+        self.assertEqual({"status", "burn", "erase"}, {call.split()[0] for call in calls})
+
+    def test_status_that_fails_offers_nothing_and_comes_back(self):
+        self.host("host1", 1)
+        self.cards["host1"].behave({"list": {"code": 127, "text": "Error: FPGA device is not accessible"}})
+        self._run_periodics()
+        self.assertEqual((0, 0), self.counts("host1"))
+        self.assertIn(
+            "No suitable host has an FPGA region", self.boot(self.flavor(), state="ERROR")["fault"]["message"]
+        )
+        self.cards["host1"].behave({})
+        self._run_periodics()
+        self.assertEqual((1, 0), self.counts("host1"))
+
+    def test_failed_erase_does_not_block_the_deletion(self):
+        self.host("host1", 1)
+        server = self.boot(self.flavor())
+        self.cards["host1"].behave({"erase": {"code": 31, "text": "Error: erase failed; region quarantined"}})
+        self._delete_server(server)
+        self.assertEqual((1, 1), self.counts("host1"))
+
+    def test_access_taken_away_offers_no_region(self):
+        self.host("host1", 1)
+        self.flags(fpga_access=False)
+        self._run_periodics()
+        self.assertEqual((0, 0), self.counts("host1"))
+
+    def test_extra_spec_is_validated(self):
+        flavor = self.flavor(core=None)
+        for value in ("not-a-uuid", CORE.upper(), CORE + "\n"):
+            error = self.assertRaises(
+                Exception, self.admin_api.post_extra_spec, flavor, {"extra_specs": {"hw:fpga_ip_id": value}}
+            )
+            self.assertIn("400", str(error))
