@@ -2,7 +2,8 @@
 """How the manuals are built: `sphinx-build -W --keep-going -b html docs docs/_build/html`.
 
 fpga-nova must be installed in the environment that builds them: the options come from its entry points, the commands'
-help from the commands themselves. The release notes come from git's history, by reno.
+help from the commands themselves. The release notes come from git's history, by reno; where that is not whole (an
+unpacked archive, a shallow clone, a worktree) reno cannot read it, and the manuals are built without them.
 """
 
 import os
@@ -13,9 +14,16 @@ project = "fpga-nova"
 copyright = "the fpga-nova authors; Apache License 2.0"
 html_title = "fpga-nova"
 
-extensions = ["oslo_config.sphinxext", "reno.sphinxext", "sphinxcontrib.programoutput"]
+extensions = ["oslo_config.sphinxext", "sphinxcontrib.programoutput"]
 exclude_patterns = ["_build"]
 nitpicky = True
+
+git = pathlib.Path(__file__).resolve().parents[1] / ".git"
+if git.is_dir() and not (git / "shallow").exists():
+    extensions.append("reno.sphinxext")
+else:
+    exclude_patterns.append("release-notes.rst")
+    suppress_warnings = ["toc.excluded"]
 
 html_theme = "alabaster"
 html_theme_options = {
