@@ -3,27 +3,21 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
 
 import pytest
 
-from fpga_nova import errors, formats
+from fpga_nova import formats
 from fpga_nova.formats import gbs
-from tests.unit.formats import builders
+from tests.unit.formats import builders, reading
 
 CLUSTER = {"name": "nlb_400", "total-contexts": 1, "accelerator-type-uuid": builders.FUNCTION_ID}
 
 
-def read(data: bytes) -> formats.Header:
-    return gbs.read(io.BytesIO(data))
-
-
-def refusal(data: bytes) -> str:
-    with pytest.raises(errors.ArchiveInvalid) as caught:
-        read(data)
-    assert str(caught.value).startswith("gbs bitstream, offset ")
-    return str(caught.value)
+read = functools.partial(reading.header, "gbs")
+refusal = functools.partial(reading.refusal, "gbs")
 
 
 def test_all_fields() -> None:

@@ -3,27 +3,18 @@
 
 from __future__ import annotations
 
-import io
+import functools
 import struct
 import uuid
 
 import pytest
 
-from fpga_nova import errors, formats
+from fpga_nova import formats
 from fpga_nova.formats import fdt, xclbin
-from tests.unit.formats import builders
+from tests.unit.formats import builders, reading
 
-
-def read(data: bytes) -> formats.Header:
-    return xclbin.read(io.BytesIO(data))
-
-
-def refusal(data: bytes) -> str:
-    with pytest.raises(errors.ArchiveInvalid) as caught:
-        read(data)
-    assert str(caught.value).startswith("xclbin")
-    assert ", offset " in str(caught.value)
-    return str(caught.value)
+read = functools.partial(reading.header, "xclbin")
+refusal = functools.partial(reading.refusal, "xclbin")
 
 
 def test_all_fields() -> None:

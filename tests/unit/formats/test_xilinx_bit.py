@@ -3,16 +3,15 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
-import io
 import pathlib
-import re
 
 import pytest
 
-from fpga_nova import errors, formats
+from fpga_nova import formats
 from fpga_nova.formats import xilinx_bit
-from tests.unit.formats import builders
+from tests.unit.formats import builders, reading
 
 PACKAGED = sorted(pathlib.Path("/usr/share/openFPGALoader").glob("*_xc*.bit.gz"))
 
@@ -20,15 +19,8 @@ PACKAGED = sorted(pathlib.Path("/usr/share/openFPGALoader").glob("*_xc*.bit.gz")
 IDCODES = {"7a35t": 0x362D093, "7a100t": 0x3631093, "7k325t": 0x3651093, "7s50": 0x362F093, "xcvu9p": 0x4B31093}
 
 
-def read(data: bytes) -> formats.Header:
-    return xilinx_bit.read(io.BytesIO(data))
-
-
-def refusal(data: bytes) -> str:
-    with pytest.raises(errors.ArchiveInvalid) as caught:
-        read(data)
-    assert re.match("xilinx_bit bitstream, offset [0-9]+: expected ", str(caught.value))
-    return str(caught.value)
+read = functools.partial(reading.header, "xilinx_bit")
+refusal = functools.partial(reading.refusal, "xilinx_bit")
 
 
 def test_all_fields() -> None:
