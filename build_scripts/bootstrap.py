@@ -32,6 +32,7 @@ BUILD_PACKAGES = ("gcc", "libc6-dev", "libvirt-dev", "pkg-config", "python3-dev"
 #: Debian packages that the cloud runs on.
 RUN_PACKAGES = (
     "busybox-static",
+    "fpga-icestorm",
     "libvirt-clients",
     "libvirt-daemon",
     "libvirt-daemon-driver-qemu",
@@ -41,14 +42,17 @@ RUN_PACKAGES = (
     "qemu-utils",
     "rabbitmq-server",
     "sudo",
-    "zstd",
+    "tcc",
 )
+
+#: Debian packages that the tests and the demo check the FPGAs' answers with.
+TEST_PACKAGES = ("iverilog", "liblzo2-2")
 
 #: System users that the services run as.
 USERS = ("keystone", "glance", "placement", "neutron", "nova")
 
 #: What of the tree makes up the installed fpga-nova.
-_PRODUCT = ("fpga_nova", "fpga_hooks", "patches", "setup.py", "pyproject.toml", "README.rst", "LICENSE")
+_PRODUCT = ("fpga_nova", "fpga_hooks", "patches", "bin", "etc", "setup.py", "pyproject.toml", "README.rst", "LICENSE")
 
 _POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 
@@ -78,7 +82,7 @@ def bootstrap(state: State, with_tests: bool) -> None:
     install_packages(state, BUILD_PACKAGES)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         # The rest of Debian's packages come while pip is busy with Python's.
-        packages = pool.submit(install_packages, state, RUN_PACKAGES)
+        packages = pool.submit(install_packages, state, (*RUN_PACKAGES, *TEST_PACKAGES))
         python = pool.submit(make_venv, state, with_tests)
         python.result()
         packages.result()

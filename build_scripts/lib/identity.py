@@ -20,14 +20,15 @@ CATALOGUE = {
     "nova": ("compute", "/v2.1"),
 }
 
-#: Users in the project `service`, and their roles there. `fpga` is who fpga-cli downloads IP cores as: a reader sees
-#: the images that are public or shared with the project, and can change nothing.
+#: The services' users: (project, roles in it). `fpga` is who fpga-cli downloads IP cores as. Glance lets only members
+#: download, so it is a member of a project of its own, in which there is nothing: it sees the images that are public
+#: or shared with that project, and can change no one else's.
 SERVICE_USERS = {
-    "glance": ("service",),
-    "placement": ("service",),
-    "neutron": ("service", "admin"),
-    "nova": ("service", "admin"),
-    "fpga": ("reader",),
+    "glance": ("service", ["service"]),
+    "placement": ("service", ["service"]),
+    "neutron": ("service", ["service", "admin"]),
+    "nova": ("service", ["service", "admin"]),
+    "fpga": ("fpga", ["member"]),
 }
 
 
@@ -50,8 +51,8 @@ def register(cloud: Cloud) -> None:
     roles = {role.name: role for role in identity.roles()}
     if "service" not in roles:
         roles["service"] = identity.create_role(name="service")
-    project = ensure(identity, "project", "service", domain_id="default")
-    for name, wanted in SERVICE_USERS.items():
+    for name, (project_name, wanted) in SERVICE_USERS.items():
+        project = ensure(identity, "project", project_name, domain_id="default")
         user = ensure(
             identity,
             "user",

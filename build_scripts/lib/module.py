@@ -51,14 +51,14 @@ class Cloud:
         """Return the oslo.messaging URL of the message queue."""
         return f"rabbit://openstack:{self.state.secret('rabbitmq')}@127.0.0.1:{self.state.port('rabbitmq')}/"
 
-    def service_auth(self, user: str) -> dict[str, Option]:
-        """Return keystoneauth's options for a service's own user in the project `service`."""
+    def service_auth(self, user: str, project: str = "service") -> dict[str, Option]:
+        """Return keystoneauth's options for a service's own user."""
         return {
             "auth_type": "password",
             "auth_url": self.url("keystone", "/v3"),
             "username": user,
             "password": self.state.secret(f"{user}-user"),
-            "project_name": "service",
+            "project_name": project,
             "user_domain_name": "Default",
             "project_domain_name": "Default",
             "region_name": "RegionOne",

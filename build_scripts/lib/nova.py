@@ -90,7 +90,7 @@ class ReportingService(Daemon):
     def problem(self) -> str | None:
         """Return what the API says about this service, if it is not that it is up and has said so since its start."""
         for service in services(self.cloud):
-            if (service["binary"], service["host"]) == (self.binary, self.node.name):
+            if (service["binary"], service["host"]) == (self.binary, self.node.name) and service["updated_at"]:
                 seen = datetime.datetime.fromisoformat(f"{service['updated_at']}+00:00").timestamp()
                 if service["state"] == "up" and seen >= self.started_at():
                     # Nova itself takes a host out of service while it has lost its hypervisor.

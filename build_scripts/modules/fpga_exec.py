@@ -20,13 +20,12 @@ class FpgaExec(Module):
 
     def files(self) -> Mapping[str, File]:
         """Return fpga-nova.conf, which only root can read, and the filter."""
-        glance = self.cloud.service_auth("fpga")
         options = {
             "devices": "soft",
             "soft_cards": ",".join(self.node.spec.soft_cards),
             # QEMU's group: servers connect to the sockets of their regions.
             "endpoint_group": "kvm",
-            **glance,
+            **self.cloud.service_auth("fpga", project="fpga"),
         }
         return {
             "/etc/fpga-nova/fpga-nova.conf": File(ini({"fpga": options}), 0o600),
