@@ -84,10 +84,12 @@ class _Emitter:
     def _levelise(self) -> list[int]:
         """Fill `nodes`; return the nets of nodes and of asynchronously reset registers, each after what it needs."""
         raw: dict[int, tuple[int, tuple[int, ...]]] = {}
+        # A table's inputs that it does not depend on must not count as dependence: place and route makes constants of
+        # cells whose other inputs, there for the carry beside them, can be their own output.
         for lut in self.fabric.luts:
-            raw[lut.out] = (lut.table, lut.inputs)
+            raw[lut.out] = logic.reduce(lut.table, lut.inputs, self.constants)
         for carry in self.fabric.carries:
-            raw[carry.out] = (_CARRY, carry.inputs)
+            raw[carry.out] = logic.reduce(_CARRY, carry.inputs, self.constants)
         needs = {net: inputs for net, (_table, inputs) in raw.items()}
         needs.update({net: (flop.reset,) for net, flop in self.asynchronous.items()})
         order: list[int] = []

@@ -325,7 +325,7 @@ class _Extractor:
         for port in ("RCLK", "WCLK"):
             if port == "RCLK" or self._net_at(segments("WE")) != netlist.ZERO:
                 self._check_clock(segments(port), f"the block RAM at ({x}, {y})")
-        # The 8k has its two tiles the other way round.
+        # The 8k has its two tiles the other way round (which nextpnr 0.4 gets wrong, its issue 910).
         read_tile, write_tile = (bottom, top) if hx8k else (top, bottom)
         self.result.rams.append(
             netlist.Ram(

@@ -47,10 +47,8 @@ class Image:
 
         :raises OSError: the dynamic loader refuses
         """
-        try:
-            return Loaded(ctypes.CDLL(f"/proc/self/fd/{self._memory}"))
-        finally:
-            os.close(self._memory)
+        # The descriptor stays open: the loader takes a second file of the same name for the first.
+        return Loaded(ctypes.CDLL(f"/proc/self/fd/{self._memory}"))
 
 
 class Loaded:

@@ -109,7 +109,6 @@ class SoftRegion:
 
         :raises fpga_nova.errors.ProgrammingFailed: it does not, with its own words
         """
-        self._remove_sockets()
         process = subprocess.Popen(
             children.argv("server"),
             cwd="/",

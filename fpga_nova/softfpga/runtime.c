@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The stream shell around a fabric: moves bytes by its handshake, one clock cycle at a time.
+/* The stream shell around a fabric: moves bytes by its handshake, one clock cycle at a time. The clock is high at
+ * power-up; inputs change after its rising edge.
  *
  * Included at the end of every emitted fabric, which defines rise(), fall(), power_up(), set_inputs() and the outputs.
  */

@@ -172,6 +172,8 @@ def lock(path: pathlib.Path) -> int:
 
 
 def _listen(name: str) -> socket.socket:
+    # Who holds the lock may take away what a server before it left.
+    pathlib.Path(name).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     listener.bind(name)
     listener.listen(16)
