@@ -57,20 +57,19 @@ def read(file: IO[bytes]) -> base.Header:
 def read_window(window: base.Window) -> base.Header:
     """Read the header of a bitstream that is all of `window`."""
     if window.head(len(_MAGIC)) != _MAGIC:
-        raise window.invalid(0, f"the field {_MAGIC[2:11].hex()} and the key 'a'")
+        raise window.invalid(0, f"the field {_MAGIC[2:11].hex()} before the key 'a'")
     at = len(_MAGIC)
-    fields = []
-    for key in "abcd":
-        text, at = _field(window, at, key)
-        fields.append(text)
-    description, part, date, time = fields
+    description, part_at = _field(window, at, "a")
+    part, date_at = _field(window, part_at, "b")
+    date, time_at = _field(window, date_at, "c")
+    time, at = _field(window, time_at, "d")
     at = _key(window, at, "e")
     (size,) = struct.unpack(">I", window.read(at, 4, "the length of the data"))
     at += 4
     if size != window.size - at:
         raise window.invalid(at - 4, f"the length of the data, {window.size - at}, not {size}")
     if not part:
-        raise window.invalid(len(_MAGIC), "a part in field 'b'")
+        raise window.invalid(part_at, "a part in field 'b'")
     design, *attributes = description.split(";")
     return base.Header(
         format=NAME,
@@ -81,7 +80,7 @@ def read_window(window: base.Window) -> base.Header:
         design=design or None,
         user_id=_user_id(window, attributes),
         idcode=_idcode(window, at),
-        created=_created(window, date, time),
+        created=_created(window, date_at, date, time),
     )
 
 
@@ -93,7 +92,6 @@ def _key(window: base.Window, at: int, key: str) -> int:
 
 def _field(window: base.Window, at: int, key: str) -> tuple[str, int]:
     """Return a field's text and the offset behind it."""
-    # The first key's length is part of the magic; the key itself is not.
     at = _key(window, at, key)
     (length,) = struct.unpack(">H", window.read(at, 2, f"the length of field {key!r}"))
     if not 1 <= length <= _MAX_FIELD:
@@ -133,10 +131,10 @@ def _user_id(window: base.Window, attributes: list[str]) -> int | None:
     return None if user_id == _NO_USER_ID else user_id
 
 
-def _created(window: base.Window, date: str, time: str) -> str:
+def _created(window: base.Window, at: int, date: str, time: str) -> str:
     match = _DATE.fullmatch(date)
     if not match or not _TIME.fullmatch(time):
-        raise window.invalid(len(_MAGIC), "a date yyyy/mm/dd in field 'c' and a time hh:mm:ss in field 'd'")
+        raise window.invalid(at, "a date yyyy/mm/dd in field 'c' and a time hh:mm:ss in field 'd'")
     return f"{'-'.join(match.groups())}T{time}"
 
 

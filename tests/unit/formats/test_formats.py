@@ -103,6 +103,18 @@ def test_mutated_files(case: tuple[str, bytes]) -> None:
                 assert found is None or base.normal_uuid(found) == found
 
 
+def test_a_file_that_shrinks_while_it_is_read() -> None:
+    class Shrinking(Meter):
+        def seek(self, offset: int, whence: int = 0, /) -> int:
+            end = super().seek(offset, whence)
+            if whence == 2:
+                self.truncate(300)
+            return end
+
+    with pytest.raises(errors.ArchiveInvalid, match="the file is shorter than it was"):
+        formats.FORMATS["ice40"].read(Shrinking(EVERY["ice40"]))
+
+
 @pytest.mark.parametrize("name", EVERY)
 def test_memory_does_not_grow_with_the_file(name: str) -> None:
     class Endless(io.RawIOBase):

@@ -148,6 +148,8 @@ def changed(field: int, value: int, blob: bytes = builders.PARTITION) -> bytes:
         changed(8, 0xFFFFFFFF),
         changed(9, 0xFFFFFFFF),
         changed(9, 16),  # cut off in the tree
+        changed(9, 4),  # in a node's name
+        changed(9, 36),  # in a property
         changed(8, 3),  # cut off in the name
         builders.PARTITION.replace(struct.pack(">I", 33), struct.pack(">I", 0xFFFFFFF0)),  # a property's length
         builders.PARTITION.replace(struct.pack(">II", 33, 0), struct.pack(">II", 33, 500)),  # a property's name
