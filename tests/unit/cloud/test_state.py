@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The state directory: ports that nobody has, passwords for root's eyes, work that is not done twice."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import socket
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from build_scripts.lib import paths, state
+from build_scripts.lib.errors import CloudError
+
+
+@pytest.fixture
+def one(tmp_path):
+    return state.State(tmp_path / "state")
+
+
+def test_ports_are_chosen_once(one):
+    first = {name: one.port(name) for name in state.PORTS}
+    again = state.State(one.path)
+    assert {name: again.port(name) for name in state.PORTS} == first
+    assert len(set(first.values())) == len(state.PORTS)
+
+
+def test_a_taken_port_moves_the_base():
+    base = state.choose_base("seed")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", base + len(state.PORTS) - 1))
+        taken.listen()
+        other = state.choose_base("seed")
+    assert not set(range(other, other + len(state.PORTS))) & set(range(base, base + len(state.PORTS)))
+    assert state.choose_base("seed") == base
+
+
+def test_no_free_ports_is_an_error(monkeypatch):
+    monkeypatch.setattr(state, "_LAST_BASE", state._FIRST_BASE + state._STEP)
+    with contextlib.ExitStack() as stack:
+        taken = stack.enter_context(socket.socket())
+        taken.bind(("127.0.0.1", state._FIRST_BASE))
+        taken.listen()
+        with pytest.raises(CloudError, match="no 9 free ports"):
+            state.choose_base("seed")
+
+
+def test_passwords_are_random_kept_and_private(one, tmp_path):
+    password = one.secret("keystone")
+    assert len(password) >= 32
+    assert state.State(one.path).secret("keystone") == password
+    assert one.secret("glance") != password
+    assert state.State(tmp_path / "other").secret("keystone") != password
+    assert stat.S_IMODE((one.path / "secrets.json").stat().st_mode) == 0o600
+
+
+def test_what_is_done_is_done_for_its_input_only(one):
+    assert not one.done("tables", state.digest("a"))
+    one.mark_done("tables", state.digest("a"))
+    assert state.State(one.path).done("tables", state.digest("a"))
+    assert not one.done("tables", state.digest("b"))
+    assert state.digest("ab", "c") != state.digest("a", "bc")
+
+
+def test_an_interrupted_write_leaves_the_old_file(one, monkeypatch):
+    one.write("x.json", {"a": 1})
+    monkeypatch.setattr(os, "fchmod", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+    with pytest.raises(KeyboardInterrupt):
+        one.write("x.json", {"a": 2})
+    assert one.read("x.json") == {"a": 1}
+    assert [path.name for path in one.path.iterdir()] == ["x.json"]
+
+
+def test_a_second_build_is_kept_out(one):
+    program = (
+        "import pathlib, sys\n"
+        "from build_scripts.lib import errors, state\n"
+        "try:\n"
+        "    with state.State(pathlib.Path(sys.argv[1])).lock(): print('in')\n"
+        "except errors.CloudError as error: print(error)\n"
+    )
+
+    def other() -> str:
+        argv = [sys.executable, "-c", program, str(one.path)]
+        return subprocess.run(argv, capture_output=True, text=True, cwd=paths.CLONE, check=True).stdout
+
+    with one.lock():
+        assert "another build" in other()
+    assert other() == "in\n"
+
+
+def test_long_steps_are_timed_and_short_ones_not_told(one, monkeypatch):
+    with one.timed("short"):
+        pass
+    monkeypatch.setattr(state, "_NOTABLE", 0)
+    with one.timed("long"):
+        pass
+    assert [step["step"] for step in one.read("timings.json")["steps"]] == ["long"]
+
+
+def test_a_clone_that_others_cannot_enter_keeps_its_state_elsewhere(tmp_path, monkeypatch):
+    monkeypatch.delenv("STATE", raising=False)
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    path = paths.state_path(closed)
+    assert path.parent == pathlib.Path("/var/tmp")
+    assert path != paths.state_path(tmp_path)
+
+
+@pytest.mark.parametrize("path", ["/var/lib/x", "/etc/x", "/run/x", "/tmp/a:b", "/tmp/a b", "/tmp/a,b"])
+def test_a_state_directory_that_nodes_cannot_use_is_refused(path, monkeypatch):
+    monkeypatch.setenv("STATE", path)
+    with pytest.raises(CloudError, match="state directory"):
+        paths.state_path()
+
+
+def test_the_chosen_state_directory_is_taken(tmp_path, monkeypatch):
+    monkeypatch.setenv("STATE", str(tmp_path))
+    assert paths.state_path() == tmp_path
