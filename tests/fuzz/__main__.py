@@ -68,8 +68,8 @@ def replay(name: str, path: pathlib.Path) -> int:
     """Run a target on one input, and let out what it raises."""
     from tests.fuzz import targets  # imported here: the runner itself needs no atheris
 
-    targets.TARGETS[name].run(path.read_bytes())
-    print(f"{name}: {path} is taken well")
+    accepted = targets.TARGETS[name].run(path.read_bytes())
+    print(f"{name}: {path} is {'accepted' if accepted else 'refused as it should be'}")
     return 0
 
 

@@ -12,6 +12,7 @@ import hashlib
 import io
 import json
 import pathlib
+import random
 import shutil
 import stat
 import tempfile
@@ -37,17 +38,17 @@ MAX_HEADER_READ = (1 << 18) + 2 * base.HEAD_SIZE
 class Target:
     """A reader to fuzz.
 
-    :param run: takes an input; whatever it raises is a finding
+    :param run: takes an input, and returns whether it was accepted; whatever it raises is a finding
     :param seeds: good inputs and known bad ones to start from
     :param words: what an input of this kind is made of, for the mutator's dictionary
     """
 
-    run: Callable[[bytes], None]
+    run: Callable[[bytes], bool]
     seeds: Callable[[], Iterator[bytes]]
     words: tuple[bytes, ...] = ()
 
 
-def _header(name: str, data: bytes) -> None:
+def _header(name: str, data: bytes) -> bool:
     for read in (formats.FORMATS[name].read, formats.identify):
         file = builders.Meter(data)
         try:
@@ -58,6 +59,7 @@ def _header(name: str, data: bytes) -> None:
             raise AssertionError(f"payload of {header.payload_size} bytes in a file of {len(data)}")
         if file.total > MAX_HEADER_READ or file.largest > base.MAX_READ:
             raise AssertionError(f"{file.total} bytes read, {file.largest} at once")
+    return header is not None
 
 
 def _ice40_seeds() -> Iterator[bytes]:
@@ -88,15 +90,16 @@ def _rbf_seeds() -> Iterator[bytes]:
         yield builders.rbf(family)
 
 
-def _manifest(data: bytes) -> None:
+def _manifest(data: bytes) -> bool:
     try:
         parsed = manifest.parse(data)
     except errors.ArchiveInvalid:
-        return
+        return False
     for entry in (*parsed.bitstreams, *parsed.files):
         path = pathlib.PurePosixPath(entry.file)
         if path.is_absolute() or ".." in path.parts:
             raise AssertionError(f"the manifest names {entry.file!r}, a file outside of its archive")
+    return True
 
 
 def _manifest_data(**files: bytes) -> dict:
@@ -128,12 +131,12 @@ def _manifest_seeds() -> Iterator[bytes]:
     yield json.dumps({**data, "bitstreams": []}).encode()
 
 
-def _archive(data: bytes) -> None:
+def _archive(data: bytes) -> bool:
     """Open, verify and unpack; what is unpacked is what the manifest says, and a failure leaves nothing."""
     try:
         opened = archive.Archive(io.BytesIO(data), MAX_ARCHIVE)
     except errors.ArchiveInvalid:
-        return
+        return False
     try:
         opened.verify()
         sound = True
@@ -157,6 +160,7 @@ def _archive(data: bytes) -> None:
             raise AssertionError("unpacking left something behind")
     finally:
         shutil.rmtree(directory)
+    return sound
 
 
 @functools.cache
@@ -169,19 +173,23 @@ def _archive_seeds() -> Iterator[bytes]:
     for compression in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         file = io.BytesIO()
         with zipfile.ZipFile(file, "w", compression) as made:
-            made.writestr("manifest.json", json.dumps(_manifest_data(**{"x.bin": b"bits" * 20, "y/z.bin": b""})))
+            made.writestr("manifest.json", json.dumps(_manifest_data(**{"x.bin": b"bits" * 20, "y/z.bin": b"z"})))
             made.writestr("x.bin", b"bits" * 20)
             made.writestr("y/", b"")
-            made.writestr("y/z.bin", b"")
+            made.writestr("y/z.bin", b"z")
         yield file.getvalue()
 
 
-_NAMES = ("x.bin", "y.bin", "d/x.bin", "../x.bin", "/x.bin", "d/", "x.bin/", "a\\b", "c:x", "", ".", "manifest.json")
-_MODES = (0, stat.S_IFREG | 0o644, stat.S_IFLNK | 0o777, stat.S_IFDIR | 0o755, stat.S_IFIFO, stat.S_IFCHR)
-_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+# What is well stands several times, so that one archive in some is well altogether, and is unpacked.
+_NAMES = (
+    *("a.bin", "b.bin", "c.bin", "d.bin", "e.bin", "d/a.bin", "d/b.bin", "d/e/c.bin") * 3,
+    *("../x.bin", "/x.bin", "d/", "x.bin/", "a\\b", "c:x", "", ".", "manifest.json"),
+)
+_MODES = (0, *(stat.S_IFREG | 0o644,) * 12, stat.S_IFLNK | 0o777, stat.S_IFDIR | 0o755, stat.S_IFIFO, stat.S_IFCHR)
+_METHODS = (*(zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) * 6, zipfile.ZIP_BZIP2)
 
 
-def _members(data: bytes) -> None:
+def _members(data: bytes) -> bool:
     """Make an archive from what the input chooses, and open it.
 
     Flipped bits in a zip mostly end at its first CRC; so here the zip is well-formed, and what it says is not.
@@ -195,7 +203,7 @@ def _members(data: bytes) -> None:
             info = zipfile.ZipInfo(name.replace("\0", ""))
             info.compress_type = choose.PickValueInList(list(_METHODS))
             info.external_attr = choose.PickValueInList(list(_MODES)) << 16
-            content = choose.ConsumeBytes(40) * choose.PickValueInList([1, 1, 1, 2000])
+            content = (choose.ConsumeBytes(40) or b"x") * choose.PickValueInList([1, 1, 1, 2000])
             made.writestr(info, content)
             files[info.filename] = content
         text = _manifest_data(**files)
@@ -207,13 +215,13 @@ def _members(data: bytes) -> None:
     made_bytes = bytearray(file.getvalue())
     for _ in range(choose.ConsumeIntInRange(0, 2)):
         made_bytes[choose.ConsumeIntInRange(0, len(made_bytes) - 1)] = choose.ConsumeIntInRange(0, 255)
-    _archive(bytes(made_bytes))
+    return _archive(bytes(made_bytes))
 
 
 def _members_seeds() -> Iterator[bytes]:
-    yield bytes(64)
-    yield bytes(range(256))
-    yield b"\xff" * 100
+    chance = random.Random(7)
+    for _ in range(200):
+        yield chance.randbytes(300)
 
 
 _JSON = (b'"', b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-1", b"1e999", b"NaN", b"\\u0000", b"\\ud800")

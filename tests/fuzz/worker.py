@@ -23,14 +23,21 @@ def main(name: str, directory: pathlib.Path, *arguments: str) -> None:
     target = targets.TARGETS[name]
     corpus = directory / "corpus"
     corpus.mkdir()
+    accepted = 0
     for index, seed in enumerate(target.seeds()):
-        target.run(seed)
+        accepted += target.run(seed)
         (corpus / f"seed-{index}").write_bytes(seed)
+    if not accepted:
+        sys.exit(f"{name}: every seed is refused, so that nothing behind the first check would be fuzzed")
     if target.words:
         words = ("".join(f"\\x{byte:02x}" for byte in word) for word in target.words)
         (directory / "words").write_text("".join(f'"{word}"\n' for word in words), encoding="ascii")
         arguments = (*arguments, f"-dict={directory / 'words'}")
-    atheris.Setup([sys.argv[0], *arguments, str(corpus)], target.run)
+
+    def execute(data: bytes) -> None:
+        target.run(data)
+
+    atheris.Setup([sys.argv[0], *arguments, str(corpus)], execute)
     atheris.Fuzz()
 
 
