@@ -11,12 +11,15 @@ import uuid
 import fixtures
 from nova import context, objects
 from nova.tests.functional import integrated_helpers
+from nova.tests.functional.api import client
 from nova.virt import fake
 
 from tests.unit.nova.card import Card
 
 CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
-OTHER_CORE = "0f0ec2ae-6a2f-4a56-9d9d-2b7b3f0d7c11"
+BROKEN = {
+    "burn": {"code": 67, "text": "Error: bitstream.bin of `broken' has a wrong checksum at byte 17", "partial": True}
+}
 
 
 class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
@@ -110,6 +113,34 @@ class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
         self.assertEqual([(2, 2), (1, 1)], [self.counts("host1"), self.counts("host3")])
         self.assertEqual(3, len(self.cards["host1"].owners() | self.cards["host3"].owners()))
 
+    def post(self, flavor):
+        return self.api.post_server({"server": self._build_server(flavor_id=flavor, networks="none")})
+
+    def test_parallel_builds_never_overbook_a_host(self):
+        self.host("host1", 2)
+        self.cards["host1"].behave({"burn": {"sleep": 1.5}})
+        flavor = self.flavor()
+        servers = [self.post(flavor) for _ in range(6)]
+        for server in servers:
+            self._wait_for_server_parameter(server, {"OS-EXT-STS:task_state": None}, max_retries=30)
+        states = [self.api.get_server(server["id"])["status"] for server in servers]
+        self.assertEqual(["ACTIVE"] * 2 + ["ERROR"] * 4, sorted(states))
+        self.assertEqual(2, len(self.cards["host1"].calls("burn")))
+        self.assertEqual((2, 2), self.counts("host1"))
+        for server in servers:
+            self._delete_server(server)
+        self.assertEqual((2, 0), self.counts("host1"))
+
+    def test_deleted_while_burning(self):
+        self.host("host1", 1)
+        self.cards["host1"].behave({"burn": {"sleep": 2}})
+        server = self.post(self.flavor())
+        self._wait_for_assert(lambda: self.assertEqual(1, len(self.cards["host1"].used())))
+        self.assertEqual((1, 1), self.counts("host1"))
+        self._delete_server(server)
+        self._wait_for_assert(lambda: self.assertEqual([], self.cards["host1"].used()))
+        self._wait_for_assert(lambda: self.assertEqual((1, 0), self.counts("host1")))
+
     def test_failed_burn_goes_to_the_next_host(self):
         for name in ("host1", "host2"):
             self.host(name, 1)
@@ -128,35 +159,27 @@ class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
             self.assertEqual([], card.used())
             self.assertEqual((1, 0), self.counts(name))
 
-    BROKEN = {
-        "burn": {
-            "code": 67,
-            "text": "Error: bitstream.bin of `broken' has a wrong checksum at byte 17",
-            "partial": True,
-        }
-    }
-
     def test_last_reason_with_one_host(self):
         self.host("host1", 1)
-        self.cards["host1"].behave(self.BROKEN)
+        self.cards["host1"].behave(BROKEN)
         self.check_fault(self.boot(self.flavor(), state="ERROR"))
 
     def test_last_reason_with_fewer_hosts_than_attempts(self):
         for name in ("host1", "host2"):
             self.host(name, 1)
-            self.cards[name].behave(self.BROKEN)
+            self.cards[name].behave(BROKEN)
         self.check_fault(self.boot(self.flavor(), state="ERROR"))
 
     def test_last_reason_with_more_hosts_than_attempts(self):
         for name in ("host1", "host2", "host3", "host4"):
             self.host(name, 1)
-            self.cards[name].behave(self.BROKEN)
+            self.cards[name].behave(BROKEN)
         self.check_fault(self.boot(self.flavor(), state="ERROR"))
 
     def test_last_reason_without_attempts(self):
         self.flags(max_attempts=1, group="scheduler")
         self.host("host1", 1)
-        self.cards["host1"].behave(self.BROKEN)
+        self.cards["host1"].behave(BROKEN)
         self.check_fault(self.boot(self.flavor(), state="ERROR"))
 
     def test_region_taken_behind_the_schedulers_back(self):
@@ -330,6 +353,9 @@ class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
         flavor = self.flavor(core=None)
         for value in ("not-a-uuid", CORE.upper(), CORE + "\n"):
             error = self.assertRaises(
-                Exception, self.admin_api.post_extra_spec, flavor, {"extra_specs": {"hw:fpga_ip_id": value}}
+                client.OpenStackApiException,
+                self.admin_api.post_extra_spec,
+                flavor,
+                {"extra_specs": {"hw:fpga_ip_id": value}},
             )
-            self.assertIn("400", str(error))
+            self.assertEqual(400, error.response.status_code)

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Makes a patched copy of this environment's Nova; the environment's own is never touched."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+import pathlib
+import shutil
+
+from fpga_nova.patcher import locate, record, series, tree
+
+
+def make(directory: pathlib.Path, with_tests: bool = False) -> pathlib.Path:
+    """Copy Nova into `directory`, patch it, and return the directory to put on the path.
+
+    :param with_tests: with nova.tests, which Nova ships for those who test against it
+    """
+    spec = importlib.util.find_spec("nova")
+    assert spec is not None and spec.origin is not None, "these tests need the package nova"
+    without = ["__pycache__", "locale"] if with_tests else ["__pycache__", "locale", "tests"]
+    shutil.copytree(pathlib.Path(spec.origin).parent, directory / "nova", ignore=shutil.ignore_patterns(*without))
+    version = importlib.metadata.version("nova")
+    info = directory / f"nova-{version}.dist-info"
+    info.mkdir()
+    for file in importlib.metadata.files("nova") or []:
+        if file.parent.name == info.name and file.name in ("METADATA", "entry_points.txt"):
+            shutil.copy(str(file.locate()), info / file.name)
+    nova = tree.Tree(locate.find(directory), series.load())
+    if (directory / "nova" / record.DIRECTORY).exists():
+        nova.revert(force=True)  # this environment's Nova is patched, perhaps by an older series
+    nova.apply()
+    return directory
