@@ -25,6 +25,9 @@ from fpga_nova.softfpga.boards import BOARDS, REGION_TYPE, Board
 VENDOR = "lattice"
 MAX_REGIONS = 64
 
+#: Bytes of the largest bitstream that is looked at: that of an HX8K has 135,100, and a comment.
+MAX_BITSTREAM = 1 << 20
+
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\Z", re.ASCII)
 
 
@@ -229,6 +232,8 @@ def _read(bitstream: model.Bitstream) -> bytes:
     """Return the bitstream's bytes, which must be those that were admitted."""
     if bitstream.path is None:
         raise errors.ProgrammingFailed("the bitstream has no file")
+    if bitstream.size > MAX_BITSTREAM:
+        raise errors.ProgrammingFailed(f"the bitstream has {bitstream.size} bytes; no part here takes that many")
     content = pathlib.Path(bitstream.path).read_bytes()
     if len(content) != bitstream.size or hashlib.sha256(content).hexdigest() != bitstream.sha256:
         raise errors.ProgrammingFailed(f"the bitstream {bitstream.path} is not the one that was admitted")

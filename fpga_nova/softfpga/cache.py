@@ -30,7 +30,10 @@ KEPT = 64
 #: Seconds that a translation may take.
 TIME_LIMIT = 120
 
-_TRANSLATOR = ("asc.py", "boards.py", "chip.py", "emit.py", "extract.py", "logic.py", "netlist.py", "runtime.c")
+_TRANSLATOR = (
+    *("asc.py", "boards.py", "chip.py", "emit.py", "extract.py", "logic.py", "netlist.py", "translate.py"),
+    "runtime.c",
+)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,6 +20,9 @@ from fpga_nova.softfpga.boards import BOARDS
 BITSTREAM = "bitstream"
 FABRIC = "fabric.so"
 
+#: What a part waits for in a bitstream before it takes a command (Project IceStorm, "Bitstream File Format").
+PREAMBLE = bytes.fromhex("7eaa997e")
+
 #: Processor time of the translator and of each tool, seconds; address space, and size of a file, bytes.
 #: A full HX8K takes about 3 s, 200 MB and 5 MB.
 LIMITS = {
@@ -38,10 +41,13 @@ def translate(board_name: str) -> None:
 
     :raises fpga_nova.errors.ProgrammingFailed: with the tool's own words
     """
-    _run(["iceunpack", BITSTREAM, "fabric.asc"])
+    configuration = pathlib.Path(BITSTREAM).read_bytes()
+    # Without the comment before it: iceunpack copies that into its text as it is, statements and all.
+    stream = configuration[max(configuration.find(PREAMBLE), 0) :]
+    pathlib.Path("stream").write_bytes(stream)
+    _run(["iceunpack", "stream", "fabric.asc"])
     bits = asc.parse(pathlib.Path("fabric.asc").read_text(encoding="latin-1"))
     fabric = extract.extract(bits, BOARDS[board_name])
-    configuration = pathlib.Path(BITSTREAM).read_bytes()
     pathlib.Path("fabric.c").write_text(emit.emit(fabric, configuration), encoding="ascii")
     compiler = next((argv for argv in COMPILERS if shutil.which(argv[0])), None)
     if compiler is None:

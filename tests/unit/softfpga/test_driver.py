@@ -163,6 +163,16 @@ def test_a_file_changed_after_admission_is_refused(
         device.program(region, admitted)
 
 
+def test_a_bitstream_too_large_for_any_part_is_not_read(
+    device: soft.SoftDevice, region: model.Region, tmp_path: pathlib.Path
+) -> None:
+    path = tmp_path / "huge"
+    with path.open("wb") as stream:
+        stream.truncate(1 << 40)
+    with pytest.raises(errors.ProgrammingFailed, match="no part here takes that many"):
+        device.program(region, model.Bitstream("0" * 64, 1 << 40, path))
+
+
 # the cache
 
 

@@ -12,7 +12,7 @@ import pytest
 from fpga_nova import errors
 from fpga_nova.softfpga import asc, chip, logic
 from fpga_nova.softfpga.boards import BOARDS
-from tests.unit.softfpga import toolchain
+from tests.unit.softfpga import conftest, toolchain
 
 # The answer's bytes come in the same cycle as the message's: out follows in, as far as the handshake goes.
 THROUGH = "assign in_ready = out_ready; assign out_valid = in_valid; assign out_last = in_last;"
@@ -119,8 +119,6 @@ def test_runs_as_simulated(design, board: str, tmp_path: pathlib.Path) -> None: 
 
 
 def test_an_accelerator_runs_as_simulated(tmp_path: pathlib.Path) -> None:
-    from tests.unit.softfpga import conftest
-
     core = conftest.ACCELERATORS / "lzo"
     message = b"peter piper picked a peck of pickled pepper " * 4 + random.Random(1).randbytes(40)
     fabric = toolchain.load("soft-hx1k", (core / "soft-hx1k.bin").read_bytes(), tmp_path)
@@ -183,6 +181,45 @@ def test_a_pin_outside_of_the_shell_is_refused(tmp_path: pathlib.Path) -> None:
     toolchain.run(["icepack", "top.asc", "top.bin"], tmp_path)
     with pytest.raises(errors.ProgrammingFailed, match="drives pin 144, which is no output of the stream shell"):
         toolchain.load("soft-hx1k", (tmp_path / "top.bin").read_bytes(), tmp_path / "cache")
+
+
+@pytest.mark.parametrize(
+    "comment",
+    [
+        '"; system("reboot"); //',
+        "x\n.extra_bit 0 1 1\n",
+        "x\n.device 8k\n",
+        "x\n.ram_data 3 1\n" + ("f" * 64 + "\n") * 16,
+        "\\\n*/ } int fabric_run() { /*",
+    ],
+)
+def test_a_comment_is_no_configuration(comment: str, tmp_path: pathlib.Path) -> None:
+    core = (conftest.ACCELERATORS / "crc32" / "soft-hx1k.bin").read_bytes()
+    stream = core[core.index(b"\x7e\xaa\x99\x7e") :]
+    bitstream = b"\xff\0" + comment.encode() + b"\0\0\xff" + stream
+    fabric = toolchain.load("soft-hx1k", bitstream, tmp_path)
+    assert toolchain.ask(fabric, b"123456789") == bytes.fromhex("cbf43926")
+    assert fabric.configuration() == bitstream
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_flipped_bits_are_run_or_refused(seed: int, tmp_path: pathlib.Path) -> None:
+    """Whatever is configured ends in a fabric or in a reason that a person understands."""
+    dice = random.Random(seed)
+    core = conftest.ACCELERATORS / "lzo" / "soft-hx1k.bin"
+    lines = toolchain.run(["iceunpack", str(core)], tmp_path).split("\n")
+    rows = [i for i, line in enumerate(lines) if len(line) in (18, 42, 54) and set(line) <= {"0", "1"}]
+    for row in dice.choices(rows, k=10**seed):
+        place = dice.randrange(len(lines[row]))
+        lines[row] = lines[row][:place] + "10"[int(lines[row][place])] + lines[row][place + 1 :]
+    (tmp_path / "flipped.asc").write_text("\n".join(lines))
+    toolchain.run(["icepack", "flipped.asc", "flipped.bin"], tmp_path)
+    try:
+        fabric = toolchain.load("soft-hx1k", (tmp_path / "flipped.bin").read_bytes(), tmp_path / "cache")
+    except errors.ProgrammingFailed as exc:
+        assert str(exc).startswith("the soft FPGA cannot run this bitstream: ")
+    else:
+        fabric.run(b"message", True, 100_000, 1 << 20)
 
 
 # the reader
