@@ -1,6 +1,8 @@
 # fpga-nova: the commands of README.rst. `make help` lists them.
 
 PYTHON ?= /usr/bin/python3
+# Progress is told as it happens, also to a pipe.
+export PYTHONUNBUFFERED = 1
 export STATE := $(shell $(PYTHON) -m build_scripts.lib.paths)
 VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.build_cloud
@@ -25,6 +27,7 @@ cloud-down: ## Stop all that the cloud started; its data stays
 clean: cloud-down ## Stop the cloud and remove all its state
 	rm -rf '$(STATE)'
 
+demo: export DEMO_BEGUN := $(shell date +%s)
 demo: cloud ## Tell the story of fpga-nova on the cloud, and check it
 	@$(VENV)/python -m build_scripts.demo
 

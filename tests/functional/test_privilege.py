@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What nova-compute's user may do on a host, by the real sudo and the real rootwrap."""
+
+from __future__ import annotations
+
+import subprocess
+import uuid
+
+import pytest
+
+UUID = str(uuid.uuid4())
+
+
+@pytest.fixture(scope="module")
+def nova(cloud):
+    """Run a command as nova-compute's user on compute1."""
+    node = cloud.observer.nodes["compute1"]
+
+    def run(*command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            node.command(command, user="nova"),
+            env=node.environment("nova"),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="module")
+def rootwrap(cloud, nova):
+    program = str(cloud.state.path / "venv" / "bin" / "nova-rootwrap")
+    return lambda *command: nova("sudo", "-n", program, "/etc/nova/rootwrap.conf", *command)
+
+
+def test_status_by_rootwrap(rootwrap):
+    result = rootwrap("fpga-cli", "status")
+    assert (result.returncode, result.stdout) == (0, "Used regions: 0/2\n"), result.stderr
+
+
+def test_exit_codes_come_through(rootwrap):
+    result = rootwrap("fpga-cli", "erase", UUID)
+    assert result.returncode == 33
+    assert "unknown region" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--config-file", "/tmp/evil.conf", "status"],
+        ["burn", "--file", "/tmp/evil.zip"],
+        ["burn", UUID, "--config-file", "/tmp/evil.conf"],
+        ["erase", "../../etc"],
+        ["erase", f"{UUID}\n"],
+        ["release", UUID],
+        ["status", "--debug"],
+    ],
+)
+def test_what_rootwrap_refuses(rootwrap, arguments):
+    result = rootwrap("fpga-cli", *arguments)
+    assert result.returncode == 99, result
+    assert "Unauthorized command" in result.stderr + result.stdout
+
+
+def test_sudo_gives_nothing_else(nova):
+    for command in (["fpga-cli", "status"], ["cat", "/etc/shadow"], ["sh", "-c", "id"]):
+        assert nova("sudo", "-n", *command).returncode != 0
+
+
+@pytest.mark.parametrize(
+    "path", ["/etc/fpga-nova/fpga-nova.conf", "/var/lib/fpga-nova/regions.sqlite", "/var/lib/fpga-nova/locks"]
+)
+def test_what_nova_cannot_read(nova, path):
+    assert nova("ls", path).returncode != 0 or nova("cat", path).returncode != 0
+
+
+def test_nova_compute_is_not_root(cloud):
+    node = cloud.observer.nodes["compute1"]
+    found = [
+        line
+        for line in node.run(["ps", "-eo", "user,args"]).splitlines()
+        if "nova-compute" in line and "ps " not in line
+    ]
+    assert found and not [line for line in found if line.startswith("root")]
