@@ -59,8 +59,13 @@ setup(
             "fpga-nova = fpga_nova.patcher.cli:main",
         ],
         "fpga_nova.devices": [
+            "command = fpga_nova.devices.command:CommandDevice",
+            "dfl = fpga_nova.devices.dfl:DflDevice",
+            "fpga_region = fpga_nova.devices.fpga_region:FpgaRegionDevice",
+            "openfpgaloader = fpga_nova.devices.openfpgaloader:OpenFpgaLoaderDevice",
             "sim = fpga_nova.devices.sim:SimDevice",
             "soft = fpga_nova.devices.soft:SoftDevice",
+            "xrt = fpga_nova.devices.xrt:XrtDevice",
         ],
         "nova.hooks": [
             "build_instance = fpga_hooks:FpgaBuildInstanceHook",

@@ -3,11 +3,15 @@
 
 The kernel drops such a lock when its holder dies, however that happens; so a region in a transitional state whose
 lock can be had has lost its worker, and no pid has to be guessed at.
+
+A process that works on somebody's behalf (a vendor's tool that writes the card) inherits the descriptors of his locks
+(:func:`descriptors`): should he be killed, they stay locked until his worker has ended too.
 """
 
 from __future__ import annotations
 
 import contextlib
+import contextvars
 import fcntl
 import os
 import pathlib
@@ -16,6 +20,8 @@ from collections.abc import Iterator
 
 #: Seconds between two tries; flock(2) has no wait with a limit.
 _POLL = 0.05
+
+_held: contextvars.ContextVar[tuple[int, ...]] = contextvars.ContextVar("held", default=())
 
 
 class Busy(Exception):
@@ -42,6 +48,18 @@ def hold(path: pathlib.Path, timeout: float = 0) -> Iterator[None]:
                 if time.monotonic() >= deadline:
                     raise Busy(str(path)) from None
                 time.sleep(_POLL)
-        yield
+        _held.set((*_held.get(), descriptor))
+        try:
+            yield
+        finally:
+            # By name, not by a token: locks may end in another order than the reverse of their beginning.
+            _held.set(tuple(held for held in _held.get() if held != descriptor))
+            # Said outright, as closing alone would leave the lock to a child that inherited it and was left behind.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
+
+
+def descriptors() -> tuple[int, ...]:
+    """Return the descriptors of the locks held here, for `pass_fds` of a child that is to keep them if we die."""
+    return _held.get()

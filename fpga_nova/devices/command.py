@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cards behind any executable that honours the contract of the first fpga-cli of 2016.
+
+Its calls, as the README of that year's fpga-nova has them, with the path of a checked bitstream as what is burned::
+
+    TOOL burn FILE    prints an id of at most 256 characters, exit 0; other codes: refused, the reason on stderr
+    TOOL erase ID     prints nothing, exit 0; 33: no such region
+    TOOL status       prints "Used regions: 1/2", exit 0; other codes: the card is not accessible
+
+The tool chooses its region by itself, so a region of ours is a place for one of its ids, and its whole card belongs
+to fpga-nova. Its stdout is the file that keeps the id: the id is there even if fpga-cli is killed while the tool runs.
+
+*Proof.* The contract has no read-back. What stands for one: a load is believed when the tool ended with 0, printed an
+id and counts at least as many used regions as it gave us ids; a blank, when it ended with 0 and counts no more than
+we know. One that lies in both is believed. Whether it loaded these bytes or others, nobody but the tool knows.
+
+*Erase.* What `TOOL erase` does; what bits remain where, its vendor has to say.
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import re
+from collections.abc import Sequence
+
+from oslo_config import cfg
+
+from fpga_nova import errors, model
+from fpga_nova.devices import entries, sysfs
+from fpga_nova.devices.base import Device
+from fpga_nova.devices.probed import PROBE_TIMEOUT, Probed
+from fpga_nova.devices.tool import Tool
+
+_FIELDS = {
+    "name": entries.NAME,
+    "tool": entries.PATH,
+    "vendor": entries.VENDOR,
+    "board": entries.WORD,
+    "type": entries.WORD,
+    "node": entries.PATH,
+    "pci": entries.PCI.optional(),
+}
+_STATUS = re.compile(r"Used regions: (\d{1,2})/(\d{1,2})", re.ASCII)
+_LONGEST_ID = 256
+_UNKNOWN_REGION = 33
+
+
+class CommandDevice(Device):
+    """Cards of `[fpga] command_card`."""
+
+    options = (
+        cfg.MultiStrOpt(
+            "command_card",
+            default=[],
+            help="""
+A card behind an executable with the contract `burn FILE` (prints an id), `erase ID`, `status` (prints `Used regions:
+1/2`), as words KEY=VALUE; may be given several times. name: a name of your own; tool: absolute path of the executable;
+vendor, board, type: what manifests must say to fit (type is their region_type); node: the device node that a guest
+gets, in which {index} stands for the number of the region; pci: the card's PCI address, if it has one. For example
+`name=a tool=/opt/acme/fpga vendor=acme board=acme-x1 type=full node=/dev/acme{index}`. Read by fpga-cli.
+""",
+        ),
+        cfg.IntOpt(
+            "command_timeout",
+            default=600,
+            min=1,
+            help="Seconds that a call of such an executable may take; then it is killed. Read by fpga-cli.",
+        ),
+    )
+
+    def discover(self) -> Sequence[model.Card]:
+        """Return the configured cards whose tool answers to `status`."""
+        cards = []
+        for entry in self._entries():
+            probed = self._probed(entry)
+            finding = probed.probe(lambda entry=entry: str(self._status(entry, PROBE_TIMEOUT)[1]))  # type: ignore[misc]
+            if finding is not None:
+                pci = entry.get("pci")
+                slots = tuple(model.Slot(index, entry["type"]) for index in range(int(finding)))
+                cards.append(
+                    model.Card(
+                        f"command:{entry['name']}",
+                        "command",
+                        entry["vendor"],
+                        entry["board"],
+                        str(probed.marker),
+                        slots,
+                        pci,
+                        sysfs.numa_node(pathlib.Path("/sys"), pci),
+                    )
+                )
+        return cards
+
+    def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
+        """Have the tool burn the file, and keep the id that it prints."""
+        entry = self._entry(region)
+        with self._probed(entry).alone(self.conf.lock_timeout):
+            self._status(entry)
+            path = self._id_path(entry, region)
+            if path.exists():
+                raise errors.ProgrammingFailed(f"the tool's region {self._id(entry, region)!r} was never erased")
+            with path.open("xb") as file:
+                path.chmod(0o600)
+                try:
+                    self._tool(entry).call(["burn", str(bitstream.path)], errors.ProgrammingFailed, stdout=file)
+                finally:
+                    os.fsync(file.fileno())
+            if self._id(entry, region) is None:
+                raise errors.ProgrammingFailed(f"{entry['tool']} burn gave no usable id of its region")
+
+    def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
+        """See that the tool's count of used regions agrees with the ids that it gave us."""
+        entry = self._entry(region)
+        with self._probed(entry).alone(self.conf.lock_timeout):
+            used, _ = self._status(entry)
+            known = sum(1 for path in self._probed(entry).directory.glob("id-*") if path.stat().st_size)
+            held = self._id(entry, region)
+        if bitstream is None:
+            if held is not None or used > known:
+                raise errors.ReadBackMismatch(f"the tool counts {used} used regions, and {known} of them are ours")
+        elif held is None or used < known:
+            raise errors.ReadBackMismatch(f"the tool counts {used} used regions, it gave ids of {known}")
+
+    def erase(self, region: model.Region) -> None:
+        """Have the tool erase the region whose id it gave; with no id there is nothing to erase."""
+        entry = self._entry(region)
+        with self._probed(entry).alone(self.conf.lock_timeout):
+            self._status(entry)
+            held = self._id(entry, region)
+            if held is not None:
+                # 33 after a kill between its erase and ours of the id; verify has the last word.
+                self._tool(entry).call(["erase", held], errors.EraseFailed, accept=(0, _UNKNOWN_REGION))
+            self._id_path(entry, region).unlink(missing_ok=True)
+
+    def endpoint(self, region: model.Region) -> model.Endpoint:
+        """Return the configured device node."""
+        return model.Endpoint("devnode", self._entry(region)["node"].replace("{index}", str(region.index)))
+
+    def _entries(self) -> list[dict[str, str]]:
+        return entries.read("command_card", self.conf.command_card, _FIELDS)
+
+    def _entry(self, region: model.Region) -> dict[str, str]:
+        for entry in self._entries():
+            if region.card_id == f"command:{entry['name']}":
+                return entry
+        raise errors.DeviceNotAccessible(f"card {region.card_id} is no longer configured")
+
+    def _probed(self, entry: dict[str, str]) -> Probed:
+        return Probed(self.state_path / "command" / entry["name"])
+
+    def _tool(self, entry: dict[str, str]) -> Tool:
+        return Tool("command_card", entry["tool"], self.conf.command_timeout, self.state_path)
+
+    def _status(self, entry: dict[str, str], timeout: float | None = None) -> tuple[int, int]:
+        out = self._tool(entry).call(["status"], errors.DeviceNotAccessible, timeout=timeout).out
+        match = _STATUS.fullmatch(out.strip())
+        if match is None or not 0 <= int(match[1]) <= int(match[2]) or int(match[2]) == 0:
+            raise errors.DeviceNotAccessible(f"{entry['tool']} status said {out[:80]!r}, not 'Used regions: 1/2'")
+        return int(match[1]), int(match[2])
+
+    def _id_path(self, entry: dict[str, str], region: model.Region) -> pathlib.Path:
+        return self._probed(entry).directory / f"id-{region.index}"
+
+    def _id(self, entry: dict[str, str], region: model.Region) -> str | None:
+        """Return the id that the tool gave for `region`, if it is one that can be handed back to it."""
+        try:
+            with self._id_path(entry, region).open("rb") as file:
+                text = file.read(4 * _LONGEST_ID + 2).decode(errors="replace").strip()
+        except FileNotFoundError:
+            return None
+        return text if 0 < len(text) <= _LONGEST_ID and text.isprintable() and text[0] != "-" else None

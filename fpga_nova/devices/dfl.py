@@ -1,0 +1,210 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Intel and OFS cards on Linux's Device Feature List framework, loaded by OPAE's fpgaconf or fpgasupdate.
+
+Found by what the kernel says (Documentation/fpga/dfl.rst "Device enumeration",
+Documentation/ABI/testing/sysfs-platform-dfl-port, -dfl-fme, sysfs-class-fpga-region, drivers/fpga/fpga-region.c)::
+
+    /sys/class/fpga_region/regionX/                        the base region: the one that holds a dfl-fme.N
+        device -> the PCI device, with vendor, device, numa_node, virtfnN
+        dfl-fme.N/dfl-fme-region.M/fpga_region/regionY/compat_id    the interface id, 32 hex digits
+        dfl-port.M/id, dfl-port.M/afu_id                   the port's number; the UUID of what runs, 32 hex digits
+
+A card is offered with one region, port 0: fpgaconf programs no other (opae-sdk tools/fpgaconf/fpgaconf.c: "currently,
+we don't support multiple slots").
+
+Loading, as opae-sdk's own fpgasupdate.py calls it: `fpgaconf --segment 0x0000 --bus 0x3b --device 0x00 --function 0x0
+FILE`; exit 0 is done, 4 "No suitable slots found." (the interface id differs), 1 to 5 other failures. Cards that take
+signed images only need `fpgasupdate FILE 0000:3b:00.0` (opae-sdk doc/src/fpga_tools/fpgasupdate/fpgasupdate.md).
+
+*Proof.* `afu_id` read from the card must be the manifest's function id. It is an identity that the AFU itself gives,
+no comparison of bytes; those are covered by the CRC that the card checks (fpga_manager's "reconfig CRC error").
+
+*Erase.* The blank that the operator configured for the interface id is loaded, and proved by its afu_id. Partial
+reconfiguration writes every configuration bit of the region, with the contents of its block RAM. What remains: memory
+on the card beside the FPGA, unless the blank clears it, and what the static region keeps. A card for whose interface
+there is no blank is not offered.
+"""
+
+from __future__ import annotations
+
+import logging
+import pathlib
+from collections.abc import Iterator, Sequence
+
+from oslo_config import cfg
+
+from fpga_nova import errors, model
+from fpga_nova.devices import entries, identity, sysfs
+from fpga_nova.devices.base import Device
+from fpga_nova.devices.tool import Tool
+
+LOG = logging.getLogger(__name__)
+
+REGION_TYPE = "afu"
+
+_BLANK_FIELDS = {"interface": entries.UUID, "function": entries.UUID, "file": entries.PATH}
+
+#: Boards by PCI vendor and device (linux drivers/fpga/dfl-pci.c); others are named pci-VENDOR-DEVICE.
+BOARDS = {
+    ("8086", "09c4"): "pac-a10",
+    ("8086", "0b30"): "pac-n3000",
+    ("8086", "0b2b"): "pac-d5005",
+    ("8086", "bcce"): "ofs",
+}
+
+_DEAD = "ffffffff-ffff-ffff-ffff-ffffffffffff"
+
+
+class DflDevice(Device):
+    """Cards that the kernel's dfl drivers found."""
+
+    options = (
+        cfg.MultiStrOpt(
+            "dfl_blank",
+            default=[],
+            help="""
+The blank of a kind of DFL card, as words KEY=VALUE; may be given several times. interface: the UUID of the interface
+(the card's compat_id) that it was built for; function: its own UUID, which the card says as afu_id once it is loaded;
+file: the bitstream. A card whose interface has no blank is not offered. Read by fpga-cli.
+""",
+        ),
+        cfg.StrOpt(
+            "dfl_loader",
+            default="fpgaconf",
+            choices=["fpgaconf", "fpgasupdate"],
+            help="How images are loaded: fpgaconf, or fpgasupdate for cards that take signed images only. "
+            "Read by fpga-cli.",
+        ),
+        cfg.StrOpt(
+            "dfl_tool",
+            help="The executable of dfl_loader, if it is not found by its name in the system's directories: an "
+            "absolute path. Read by fpga-cli.",
+        ),
+        cfg.IntOpt(
+            "dfl_timeout",
+            default=300,
+            min=1,
+            help="Seconds that a load may take; then the tool is killed. Read by fpga-cli.",
+        ),
+        cfg.StrOpt(
+            "dfl_sysfs",
+            default="/sys",
+            help="Where sysfs is mounted. Read by fpga-cli.",
+        ),
+    )
+
+    def discover(self) -> Sequence[model.Card]:
+        """Return the cards that have a management engine, a port 0 and a blank."""
+        blanks = self._blanks()
+        cards = []
+        for base in self._bases():
+            address = sysfs.pci_address(base / "device")
+            interface = self._interface(base)
+            if address is None or self._port(base) is None:
+                LOG.info("%s has no PCI address or no port 0, so it is not offered", base)
+            elif interface not in blanks:
+                LOG.warning("DFL card %s, interface %s, is not offered: [fpga] dfl_blank has none", address, interface)
+            else:
+                path = sysfs.pci_device(self._sysfs, address)
+                vendor, device = (
+                    (sysfs.attribute(path / name) or "").removeprefix("0x") for name in ("vendor", "device")
+                )
+                cards.append(
+                    model.Card(
+                        f"dfl:{address}",
+                        "dfl",
+                        "intel",
+                        BOARDS.get((vendor, device), f"pci-{vendor}-{device}"),
+                        str(path),
+                        (model.Slot(0, REGION_TYPE, interface),),
+                        address,
+                        sysfs.numa_node(self._sysfs, address),
+                    )
+                )
+        return cards
+
+    def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
+        """Load the image into the card's port 0."""
+        identity.of_function(bitstream, self._blank(region)["function"])
+        self._base(region)
+        self._load(region, str(bitstream.path), errors.ProgrammingFailed)
+
+    def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
+        """Compare the card's afu_id with the function's UUID, or the blank's."""
+        base = self._base(region)
+        expected = identity.of_function(bitstream, self._blank(region)["function"])
+        port = self._port(base)
+        held = sysfs.as_uuid(sysfs.attribute(port / "afu_id")) if port else None
+        if held == _DEAD:
+            raise errors.DeviceNotAccessible(f"card {region.card_id} does not answer: its afu_id is all ones")
+        if held != expected:
+            raise errors.ReadBackMismatch(f"the card's afu_id is {held or 'not readable'}, not {expected}")
+
+    def erase(self, region: model.Region) -> None:
+        """Load the blank of the card's interface."""
+        self._base(region)
+        self._load(region, self._blank(region)["file"], errors.EraseFailed)
+
+    def endpoint(self, region: model.Region) -> model.Endpoint:
+        """Return the card's first virtual function, which carries the port where there is one, else the port's node."""
+        address = self._address(region)
+        function = sysfs.pci_address(sysfs.pci_device(self._sysfs, address) / "virtfn0")
+        if function is not None:
+            return model.Endpoint("pci", function)
+        port = self._port(self._base(region))
+        return model.Endpoint("devnode", f"/dev/{port.name if port else 'dfl-port.0'}")
+
+    @property
+    def _sysfs(self) -> pathlib.Path:
+        return pathlib.Path(self.conf.dfl_sysfs)
+
+    def _bases(self) -> Iterator[pathlib.Path]:
+        """Give the base regions: those with a management engine."""
+        for path in sorted((self._sysfs / "class/fpga_region").glob("region*")):
+            if any(path.glob("dfl-fme.*")):
+                yield path
+
+    def _base(self, region: model.Region) -> pathlib.Path:
+        address = self._address(region)
+        for base in self._bases():
+            if sysfs.pci_address(base / "device") == address:
+                return base
+        raise errors.DeviceNotAccessible(f"card {region.card_id} is not there")
+
+    @staticmethod
+    def _address(region: model.Region) -> str:
+        return region.card_id.removeprefix("dfl:")
+
+    @staticmethod
+    def _interface(base: pathlib.Path) -> str | None:
+        found = sorted(base.glob("dfl-fme.*/dfl-fme-region.*/fpga_region/region*/compat_id"))
+        return sysfs.as_uuid(sysfs.attribute(found[0])) if found else None
+
+    @staticmethod
+    def _port(base: pathlib.Path) -> pathlib.Path | None:
+        for path in sorted(base.glob("dfl-port.*")):
+            if sysfs.attribute(path / "id") == "0":
+                return path
+        return None
+
+    def _blanks(self) -> dict[str | None, dict[str, str]]:
+        read = entries.read("dfl_blank", self.conf.dfl_blank, _BLANK_FIELDS)
+        return {entry["interface"]: entry for entry in read}
+
+    def _blank(self, region: model.Region) -> dict[str, str]:
+        try:
+            return self._blanks()[region.interface_id]
+        except KeyError:
+            raise errors.EraseFailed(f"[fpga] dfl_blank has no blank for interface {region.interface_id}") from None
+
+    def _load(self, region: model.Region, path: str, failure: type[errors.FpgaError]) -> None:
+        address = self._address(region)
+        loader = self.conf.dfl_loader
+        tool = Tool("dfl_tool", self.conf.dfl_tool or loader, self.conf.dfl_timeout, self.state_path)
+        if loader == "fpgasupdate":
+            tool.call([path, address], failure)
+            return
+        segment, bus, rest = address.split(":")
+        device, function = rest.split(".")
+        where = {"--segment": segment, "--bus": bus, "--device": device, "--function": function}
+        tool.call([*(word for key, value in where.items() for word in (key, f"0x{value}")), path], failure)

@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Options that describe one card or one blank each, as words KEY=VALUE, and the forms that values may have."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+
+from fpga_nova import errors
+
+
+@dataclasses.dataclass(frozen=True)
+class Field:
+    """What a key's value may be: its form, what to call that form, and whether the key must be there."""
+
+    form: re.Pattern[str]
+    meaning: str
+    required: bool = True
+
+    def optional(self) -> Field:
+        """Return the same field for a key that need not be there."""
+        return dataclasses.replace(self, required=False)
+
+
+def _field(form: str, meaning: str) -> Field:
+    return Field(re.compile(form, re.ASCII), meaning)
+
+
+NAME = _field(r"[a-z0-9][a-z0-9-]{0,31}", "a name of a-z, 0-9 and dashes")
+VENDOR = _field(r"[a-z0-9][a-z0-9_-]{0,15}", "a vendor as manifests spell it")
+WORD = _field(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "a word of letters, digits, dots, dashes and underscores")
+NUMBER = _field(r"0|[1-9][0-9]{0,8}", "a whole number")
+PATH = _field(r"/[^\s\x00-\x1f\x7f]{1,1023}", "an absolute path without spaces")
+UUID = _field(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", "a UUID in lower case")
+WORD32 = _field(r"0x[0-9a-f]{8}", "32 bits in lower case, 0x01234567")
+PCI = _field(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", "a PCI address in lower case, dddd:bb:dd.f")
+IPV4 = _field(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)", "an IPv4 address")
+
+
+def read(option: str, texts: Sequence[str], fields: Mapping[str, Field]) -> list[dict[str, str]]:
+    """Return the entries of `option`, each as its words; the first of `fields` tells entries from one another.
+
+    :raises fpga_nova.errors.ConfigurationInvalid: naming the option and the word
+    """
+    unique = next(iter(fields))
+    entries: dict[str, dict[str, str]] = {}
+    for text in texts:
+        entry: dict[str, str] = {}
+        for word in text.split():
+            key, _, value = word.partition("=")
+            if key not in fields:
+                raise errors.ConfigurationInvalid(f"[fpga] {option}: {word!r}: the keys are {', '.join(fields)}")
+            if key in entry:
+                raise errors.ConfigurationInvalid(f"[fpga] {option}: {word!r}: {key} is given twice")
+            if fields[key].form.fullmatch(value) is None:
+                raise errors.ConfigurationInvalid(f"[fpga] {option}: {word!r}: {key} is {fields[key].meaning}")
+            entry[key] = value
+        missing = [key for key, field in fields.items() if field.required and key not in entry]
+        if missing:
+            raise errors.ConfigurationInvalid(f"[fpga] {option}: {text!r} lacks {', '.join(missing)}")
+        if entry[unique] in entries:
+            raise errors.ConfigurationInvalid(f"[fpga] {option}: {unique}={entry[unique]} is given twice")
+        entries[entry[unique]] = entry
+    return list(entries.values())

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The identity that a region must show when it is read back, for cards that say what runs in them."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable
+
+from fpga_nova import errors, formats, model
+
+
+def of_function(bitstream: model.Bitstream | None, blank: str) -> str:
+    """Return the UUID that a region shows whose cores say their function's; with None, the blank's.
+
+    :raises fpga_nova.errors.ReadBackMismatch: nobody knows what it should show, or it is the blank's
+    """
+    if bitstream is None:
+        return blank
+    if bitstream.function_id is None:
+        raise errors.ReadBackMismatch("without a function id nobody knows what the region should show")
+    return _unlike_blank(bitstream.function_id, blank)
+
+
+def of_build(
+    record: pathlib.Path,
+    bitstream: model.Bitstream | None,
+    blank: str,
+    read: Callable[[formats.Header], str | None],
+) -> str:
+    """Return what a region shows whose bitstreams carry an identity in their header; with None, the blank's.
+
+    :param record: the file of :func:`note`, for a bitstream whose bytes are gone
+    :param read: takes the identity from a bitstream's header
+    :raises fpga_nova.errors.ReadBackMismatch: nobody knows what it should show, or it is the blank's
+    """
+    if bitstream is None:
+        return blank
+    if bitstream.path is None:
+        sha256, _, identity = record.read_text().partition(" ") if record.exists() else ("", "", "")
+        if sha256 != bitstream.sha256:
+            raise errors.ReadBackMismatch("the bitstream's bytes are gone, so nobody knows what the region should show")
+        return identity
+    try:
+        with bitstream.path.open("rb") as file:
+            header = formats.identify(file)
+    except errors.ArchiveInvalid as error:
+        raise errors.ReadBackMismatch(f"the bitstream does not say what the region should show: {error}") from error
+    found = read(header) if header else None
+    if found is None:
+        raise errors.ReadBackMismatch("the bitstream's header does not say what the region should show")
+    return _unlike_blank(found, blank)
+
+
+def note(record: pathlib.Path, bitstream: model.Bitstream, identity: str) -> None:
+    """Keep beside its SHA-256 what a bitstream shows: a fact about its bytes, which says nothing of what is loaded.
+
+    :param record: a file of the region's own
+    """
+    record.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    record.write_text(f"{bitstream.sha256} {identity}")
+
+
+def _unlike_blank(identity: str, blank: str) -> str:
+    if identity == blank:
+        raise errors.ReadBackMismatch(f"{identity} is the blank's: a core that shows it cannot be told from the blank")
+    return identity

@@ -1,0 +1,248 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FPGAs at a JTAG cable, loaded by openFPGALoader: every board and cable that it reaches by JTAG.
+
+A card is one whole FPGA; its bitstream goes to its configuration memory (SRAM), never to a flash.
+
+*Proof.* openFPGALoader (0.10 and later, measured) ends with 0 when DONE stays low, when the file is shorter than its
+header says, and when an SVF file is not there. So the FPGA is asked: the tool plays a small SVF file that compares
+what the FPGA answers as its USERCODE, a 32-bit word that its bitstream gave it, and, on Xilinx, the DONE bit; of that
+the tool's exit code and its words `end of SVF file` tell. A bitstream for these cards must therefore be built with a
+USERCODE of its own (Vivado: BITSTREAM.CONFIG.USERID, which the header of a .bit names; in formats without a header it
+must be the first 8 hex digits of the function's UUID). This is an identity, no comparison of bytes: those are covered
+by the CRC that the FPGA itself checks before it raises DONE.
+
+The instructions and their sources: Xilinx 7 series and UltraScale with a 6-bit instruction register: UG470 table 6-3
+and 6-4, UG570 table 6-3; Lattice ECP5, MachXO2/3, CrossLink-NX: FPGA-TN-02039 (LSC USERCODE, 0xC0); Gowin: UG290
+(0x13); Intel Cyclone, MAX 10: the BSDL files' USERCODE (0x007 of 10 bits). Other FPGAs cannot be proved here, and a
+card with one is refused, as is one on SPI or DFU.
+
+*Erase.* The blank that the operator configured, a bitstream with its own USERCODE, is loaded, and proved in the same
+way. Loading clears all configuration memory and block RAM of the FPGA first. What remains: memory chips beside the
+FPGA, and its flash, which nobody here writes but which a core could. A card without a blank is refused.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Sequence
+
+from oslo_config import cfg
+
+from fpga_nova import errors, formats, model
+from fpga_nova.core import scratch
+from fpga_nova.devices import entries, identity, sysfs
+from fpga_nova.devices.base import Device
+from fpga_nova.devices.probed import PROBE_TIMEOUT, Probed
+from fpga_nova.devices.tool import Tool
+
+REGION_TYPE = "whole"
+
+_FIELDS = {
+    "name": entries.NAME,
+    "vendor": entries.VENDOR,
+    "board": entries.WORD,
+    "idcode": entries.WORD32,
+    "blank": entries.PATH,
+    "blank_code": entries.WORD32,
+    "cable": entries.WORD.optional(),
+    "ip": entries.IPV4.optional(),
+    "port": entries.NUMBER.optional(),
+    "device": entries.PATH.optional(),
+    "serial": entries.WORD.optional(),
+    "chain": entries.NUMBER.optional(),
+    "part": entries.WORD.optional(),
+    "freq": entries.NUMBER.optional(),
+    "pci": entries.PCI.optional(),
+    "node": entries.PATH.optional(),
+    "format": entries.Field(re.compile("bit|bin|rbf|fs"), "one of bit, bin, rbf, fs", required=False),
+}
+_ARGUMENTS = {
+    "ip": "--ip",
+    "port": "--port",
+    "device": "--device",
+    "serial": "--ftdi-serial",
+    "chain": "--index-chain",
+    "part": "--fpga-part",
+    "freq": "--freq",
+}
+
+# As src/main.cpp of openFPGALoader prints a chain for --detect.
+_DETECTED = re.compile(
+    r"index (\d+):\s+idcode\s+0x([0-9a-f]{1,8})\s+manufacturer (\w+)\s[^:]*?irlength (\d+)", re.ASCII
+)
+
+#: For a manufacturer and the bits of its instruction register: the line that loads USERCODE and checks what the
+#: instruction register captured, if that tells DONE. Sources: see the module's docstring.
+_LOAD_USERCODE = {
+    ("xilinx", "6"): "SIR 6 TDI (08) TDO (21) MASK (23);",
+    ("lattice", "8"): "SIR 8 TDI (C0);",
+    ("Gowin", "8"): "SIR 8 TDI (13);",
+    ("altera", "10"): "SIR 10 TDI (007);",
+}
+_PLAYED = "end of SVF file"
+
+#: What FPGAs without a design, and designs without a USERCODE, answer.
+_TELLS_NOTHING = ("00000000", "ffffffff")
+
+#: JTAG numbers a part's revision in the top four bits (IEEE 1149.1), which a new stepping changes.
+_WITHOUT_REVISION = 0x0FFFFFFF
+
+
+class OpenFpgaLoaderDevice(Device):
+    """Cards of `[fpga] openfpgaloader_card`."""
+
+    options = (
+        cfg.MultiStrOpt(
+            "openfpgaloader_card",
+            default=[],
+            help="""
+An FPGA that openFPGALoader reaches by JTAG, as words KEY=VALUE; may be given several times. name: a name of your own;
+vendor, board: what manifests must say to fit (their region_type is `whole`); idcode: the IDCODE that must be found;
+blank: a bitstream that erases it; blank_code: the USERCODE of that blank; cable: the name of the cable, without which
+`board` is the tool's name of the board, too; ip, port: of a Xilinx Virtual Cable (cable=xvc-client); device, serial,
+chain, part, freq: the tool's --device, --ftdi-serial, --index-chain, --fpga-part, --freq; format: of bitstreams, bit
+(the default), bin, rbf or fs; pci or node: the PCI address or the device node that a guest gets, one of them. For
+example `name=a vendor=xilinx board=arty idcode=0x0362d093 blank=/etc/fpga-nova/blank.bit blank_code=0x00000000
+node=/dev/ttyUSB1`. Bitstreams need a USERCODE of their own. Read by fpga-cli.
+""",
+        ),
+        cfg.StrOpt(
+            "openfpgaloader_tool",
+            default="openFPGALoader",
+            help="The executable of openFPGALoader: an absolute path, or a name in the system's directories. "
+            "Read by fpga-cli.",
+        ),
+        cfg.IntOpt(
+            "openfpgaloader_timeout",
+            default=300,
+            min=1,
+            help="Seconds that a call of openFPGALoader may take; then it is killed. Read by fpga-cli.",
+        ),
+    )
+
+    def discover(self) -> Sequence[model.Card]:
+        """Return the configured cards whose FPGA answers with its IDCODE."""
+        cards = []
+        for entry in self._entries():
+            probed = self._probed(entry)
+            if probed.probe(lambda entry=entry: self._detect(entry, PROBE_TIMEOUT)) is not None:  # type: ignore[misc]
+                pci = entry.get("pci")
+                cards.append(
+                    model.Card(
+                        f"openfpgaloader:{entry['name']}",
+                        "openfpgaloader",
+                        entry["vendor"],
+                        entry["board"],
+                        str(probed.marker),
+                        (model.Slot(0, REGION_TYPE),),
+                        pci,
+                        sysfs.numa_node(pathlib.Path("/sys"), pci),
+                    )
+                )
+        return cards
+
+    def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
+        """Load the file to the FPGA's configuration memory."""
+        assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
+        entry = self._entry(region)
+        with self._probed(entry).alone(self.conf.lock_timeout):
+            self._detect(entry)
+            identity.note(self._record(entry), bitstream, self._user_code(entry, bitstream))
+            self._load(entry, bitstream.path, errors.ProgrammingFailed)
+
+    def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
+        """See that the FPGA runs, and that its USERCODE is that of the function, or of the blank."""
+        entry = self._entry(region)
+        code = self._user_code(entry, bitstream)
+        with self._probed(entry).alone(self.conf.lock_timeout), scratch.directory(self.state_path) as directory:
+            load_usercode = self._detect(entry)
+            text = f"{load_usercode}\nSDR 32 TDI (00000000) TDO ({code.upper()}) MASK (FFFFFFFF);\nSTATE RESET;\n"
+            (directory / "usercode.svf").write_text(text)
+            arguments = [*self._arguments(entry), "usercode.svf"]
+            answer = self._tool().call(arguments, errors.ReadBackMismatch, directory=directory)
+        if _PLAYED not in answer.out:
+            raise errors.ReadBackMismatch(f"openFPGALoader did not check the FPGA{answer.words}")
+
+    def erase(self, region: model.Region) -> None:
+        """Load the blank."""
+        entry = self._entry(region)
+        with self._probed(entry).alone(self.conf.lock_timeout):
+            self._detect(entry)
+            self._load(entry, pathlib.Path(entry["blank"]), errors.EraseFailed)
+
+    def endpoint(self, region: model.Region) -> model.Endpoint:
+        """Return the configured PCI function or device node."""
+        entry = self._entry(region)
+        return model.Endpoint("pci", entry["pci"]) if "pci" in entry else model.Endpoint("devnode", entry["node"])
+
+    def _user_code(self, entry: dict[str, str], bitstream: model.Bitstream | None) -> str:
+        """Return the USERCODE (8 hex digits) that the FPGA must show with `bitstream`, or with None the blank's."""
+        blank = entry["blank_code"].removeprefix("0x")
+        if entry.get("format", "bit") == "bit":
+            code = identity.of_build(self._record(entry), bitstream, blank, _user_id)
+        else:
+            code = identity.of_function(bitstream, blank)[:8]
+        if bitstream is not None and code in (blank, *_TELLS_NOTHING):
+            raise errors.ReadBackMismatch(f"USERCODE {code} is the blank's or that of an empty FPGA")
+        return code
+
+    def _entries(self) -> list[dict[str, str]]:
+        found = entries.read("openfpgaloader_card", self.conf.openfpgaloader_card, _FIELDS)
+        for entry in found:
+            if ("pci" in entry) == ("node" in entry):
+                raise errors.ConfigurationInvalid(
+                    f"[fpga] openfpgaloader_card: name={entry['name']} needs one of pci and node, what its guest gets"
+                )
+        return found
+
+    def _entry(self, region: model.Region) -> dict[str, str]:
+        for entry in self._entries():
+            if region.card_id == f"openfpgaloader:{entry['name']}":
+                return entry
+        raise errors.DeviceNotAccessible(f"card {region.card_id} is no longer configured")
+
+    def _probed(self, entry: dict[str, str]) -> Probed:
+        return Probed(self.state_path / "openfpgaloader" / entry["name"])
+
+    def _record(self, entry: dict[str, str]) -> pathlib.Path:
+        return self._probed(entry).directory / "user-code"
+
+    def _tool(self) -> Tool:
+        return Tool(
+            "openfpgaloader_tool", self.conf.openfpgaloader_tool, self.conf.openfpgaloader_timeout, self.state_path
+        )
+
+    @staticmethod
+    def _arguments(entry: dict[str, str]) -> list[str]:
+        arguments = ["--cable", entry["cable"]] if "cable" in entry else ["--board", entry["board"]]
+        for key, argument in _ARGUMENTS.items():
+            if key in entry:
+                arguments += [argument, entry[key]]
+        return arguments
+
+    def _detect(self, entry: dict[str, str], timeout: float | None = None) -> str:
+        """Return the SVF line that loads USERCODE into the card's FPGA, which is seen to be the one configured."""
+        answer = self._tool().call([*self._arguments(entry), "--detect"], errors.DeviceNotAccessible, timeout=timeout)
+        wanted = int(entry["idcode"], 16) & _WITHOUT_REVISION
+        for index, idcode, manufacturer, length in _DETECTED.findall(answer.out):
+            if index == entry.get("chain", index) and int(idcode, 16) & _WITHOUT_REVISION == wanted:
+                if (manufacturer, length) not in _LOAD_USERCODE:
+                    raise errors.ConfigurationInvalid(
+                        f"[fpga] openfpgaloader_card: name={entry['name']}: what a {manufacturer} FPGA with an "
+                        f"instruction register of {length} bits holds cannot be proved"
+                    )
+                return _LOAD_USERCODE[manufacturer, length]
+        raise errors.DeviceNotAccessible(f"no FPGA with IDCODE {entry['idcode']} at card {entry['name']}{answer.words}")
+
+    def _load(self, entry: dict[str, str], path: pathlib.Path, failure: type[errors.FpgaError]) -> None:
+        form = entry.get("format", "bit")
+        with scratch.directory(self.state_path) as directory:
+            # openFPGALoader goes by the file's name, and would play as SVF, or write to flash, whatever is named so.
+            (directory / f"bitstream.{form}").symlink_to(path.absolute())
+            arguments = [*self._arguments(entry), "--write-sram", f"bitstream.{form}"]
+            self._tool().call(arguments, failure, directory=directory)
+
+
+def _user_id(header: formats.Header) -> str | None:
+    return None if header.user_id is None else f"{header.user_id:08x}"

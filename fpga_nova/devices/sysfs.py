@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What drivers read from sysfs, below a root that an option names."""
+
+from __future__ import annotations
+
+import pathlib
+import re
+import uuid
+
+#: Most bytes of an attribute; sysfs gives no more than a page.
+_PAGE = 4096
+
+_PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", re.ASCII)
+_UUID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+def attribute(path: pathlib.Path) -> str | None:
+    """Return the text of an attribute without its line's end; None where it is not there or cannot be read."""
+    try:
+        with path.open("rb") as file:
+            return file.read(_PAGE).decode(errors="replace").strip()
+    except OSError:
+        return None
+
+
+def pci_address(path: pathlib.Path) -> str | None:
+    """Return the PCI address ``dddd:bb:dd.f`` of the device whose directory (or link to it) `path` is, if it has one.
+
+    The kernel names a PCI device's directory by its address (Documentation/PCI/sysfs-pci.rst).
+    """
+    name = path.resolve().name
+    return name if _PCI.fullmatch(name) else None
+
+
+def pci_device(root: pathlib.Path, address: str) -> pathlib.Path:
+    """Return the directory of the PCI device with `address`, which need not exist."""
+    return root / "bus/pci/devices" / address
+
+
+def numa_node(root: pathlib.Path, address: str | None) -> int | None:
+    """Return the NUMA node of a PCI device; None where it has none (the kernel says -1) or nobody knows."""
+    text = attribute(pci_device(root, address) / "numa_node") if address else None
+    return int(text) if text is not None and re.fullmatch(r"\d{1,4}", text, re.ASCII) else None
+
+
+def as_uuid(text: str | None) -> str | None:
+    """Return 32 hex digits, with or without dashes and in any case, as a UUID in lower case; None for all else."""
+    digits = (text or "").replace("-", "").lower()
+    return str(uuid.UUID(digits)) if _UUID.fullmatch(digits) else None
