@@ -72,11 +72,13 @@ class SoftRegion:
 
     def make(self) -> None:
         """Make the directories: the region's own private, the endpoints' for everyone to pass through."""
+        for path in (self.endpoint.parent.parent, self.endpoint.parent):
+            if not path.is_dir():
+                path.mkdir(parents=True, exist_ok=True)
+                # Whatever the umask of who programs: the guest's QEMU passes through here.
+                path.chmod(0o755)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.chmod(0o700)
-        if not self.endpoint.parent.is_dir():
-            self.endpoint.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-            self.endpoint.parent.chmod(0o755)
 
     # configuration memory
 

@@ -366,6 +366,19 @@ def test_it_listens_for_the_group(state_path: pathlib.Path, run_path: pathlib.Pa
     device.erase(held)
 
 
+def test_guests_can_pass_whatever_the_umask(state_path: pathlib.Path, run_path: pathlib.Path) -> None:
+    before = os.umask(0o077)
+    try:
+        device = conftest.make_device(state_path, run_path / "run")
+        held = conftest.regions_of(device)[0]
+        device.program(held, CRC)
+    finally:
+        os.umask(before)
+    endpoints = pathlib.Path(device.endpoint(held).address).parent
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (endpoints.parent, endpoints)] == [0o755, 0o755]
+    device.erase(held)
+
+
 def _process(pid: int) -> dict[str, list[str]]:
     lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
     return {name: value.split() for name, value in (line.split(":", 1) for line in lines)}
