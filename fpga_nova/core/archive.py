@@ -122,6 +122,9 @@ class Archive:
 
     def _end_of(self, info: zipfile.ZipInfo) -> int:
         """Return the offset behind an entry's data; the local header has lengths of its own."""
+        # A file, unlike bytes in memory, answers a seek to an impossible offset with an OSError.
+        if not 0 <= info.header_offset < self._zip.start_dir:
+            raise errors.ArchiveInvalid(f"the archive's entry {info.filename!r} begins outside of it")
         self._file.seek(info.header_offset)
         header = self._file.read(_LOCAL_HEADER.size)
         if len(header) != _LOCAL_HEADER.size or not header.startswith(b"PK\3\4"):
@@ -218,6 +221,8 @@ def _check_end_record(file: IO[bytes], max_size: int) -> None:
     _, disk, directory_disk, here, entries, directory_size, _, _ = _END_RECORD.unpack_from(tail, at)
     if disk or directory_disk or here != entries:
         raise errors.ArchiveInvalid("the archive is one of several volumes")
+    if directory_size > size - tail_size + at:
+        raise errors.ArchiveInvalid("the archive's directory begins outside of it")
     if tail[max(0, at - _ZIP64_LOCATOR_SIZE) : at].startswith(b"PK\6\7"):
         raise errors.ArchiveInvalid("the archive is in zip64 form, which no IP core needs")
     if entries > MAX_ENTRIES or directory_size > _MAX_DIRECTORY_SIZE:
@@ -252,7 +257,7 @@ def _as_invalid() -> Iterator[None]:
 
     Besides BadZipFile these are, seen with hostile bytes: zlib.error and EOFError from broken or short data,
     NotImplementedError for versions and flags that it does not know, UnicodeDecodeError (a ValueError) and struct.error
-    from mangled headers, RuntimeError over passwords, OverflowError and OSError from impossible offsets.
+    from mangled headers, RuntimeError over passwords, OverflowError from impossible offsets.
     """
     try:
         yield

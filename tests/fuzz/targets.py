@@ -134,7 +134,7 @@ def _manifest_seeds() -> Iterator[bytes]:
 def _archive(data: bytes) -> bool:
     """Open, verify and unpack; what is unpacked is what the manifest says, and a failure leaves nothing."""
     try:
-        opened = archive.Archive(io.BytesIO(data), MAX_ARCHIVE)
+        opened = archive.Archive(builders.Meter(data), MAX_ARCHIVE)
     except errors.ArchiveInvalid:
         return False
     try:

@@ -205,3 +205,41 @@ def test_a_damaged_archive_is_refused_or_right(tmp_path, data):
     content = path.read_bytes()
     path.unlink()
     assert hashlib.sha256(content).hexdigest() == core.manifest.bitstreams[0].sha256
+
+
+def with_end_record(data: bytes, at: int, value: int) -> bytes:
+    """Overwrite a 32-bit field of the end record."""
+    end = data.rfind(b"PK\5\6") + at
+    return data[:end] + struct.pack("<I", value) + data[end + 4 :]
+
+
+@pytest.mark.parametrize("change", [1, 40, 1000000, 2**31])
+def test_a_directory_that_moves_its_entries_before_the_file(tmp_path, change):
+    # zipfile takes the difference for something put before the archive, and subtracts it from each entry's offset.
+    path = write_archive(tmp_path / "a.zip")
+    data = path.read_bytes()
+    offset = struct.unpack_from("<I", data, data.rfind(b"PK\5\6") + 16)[0]
+    path.write_bytes(with_end_record(data, 16, offset + change))
+    refused(path, "begins outside of it")
+
+
+def test_a_directory_larger_than_what_is_before_it(tmp_path):
+    path = write_archive(tmp_path / "a.zip")
+    data = path.read_bytes()
+    path.write_bytes(with_end_record(data, 12, data.rfind(b"PK\5\6") + 1))
+    refused(path, "the archive's directory begins outside of it")
+
+
+@pytest.mark.parametrize("offset", [1 << 40, 1 << 62, (1 << 63) - 1])
+def test_an_entry_beyond_what_the_file_system_can_hold(tmp_path, offset):
+    path = write_archive(tmp_path / "a.zip")
+    data = bytearray(path.read_bytes())
+    entry = data.find(b"PK\1\2")
+    name_length, extra_length = struct.unpack_from("<2H", data, entry + 28)
+    extra = struct.pack("<2HQ", 1, 8, offset)  # APPNOTE 4.5.3: the offset that did not fit
+    struct.pack_into("<H", data, entry + 30, extra_length + len(extra))
+    struct.pack_into("<I", data, entry + 42, 0xFFFFFFFF)
+    data[entry + 46 + name_length : entry + 46 + name_length] = extra
+    size = struct.unpack_from("<I", data, data.rfind(b"PK\5\6") + 12)[0]
+    path.write_bytes(with_end_record(bytes(data), 12, size + len(extra)))
+    refused(path, "begins outside of it")

@@ -3,8 +3,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import struct
 import uuid
 
@@ -14,12 +16,18 @@ BUILD_ID = "283bab8f-654d-8674-968f-4da57f7fa5d7"
 
 
 class Meter(io.BytesIO):
-    """A file that remembers what was read of it."""
+    """A file that remembers what was read of it, and seeks as one on a disk does."""
 
     def __init__(self, data: bytes) -> None:
         super().__init__(data)
         self.total = 0
         self.largest = 0
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        # ext4 holds 16 TiB in a file; lseek(2) says EINVAL to more, and to what is before the beginning.
+        if whence == 0 and not 0 <= offset <= 1 << 44:
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+        return super().seek(offset, whence)
 
     def read(self, size: int | None = -1, /) -> bytes:
         data = super().read(size)
