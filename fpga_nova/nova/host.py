@@ -32,11 +32,27 @@ def tracker(rt: Any) -> tracking.Tracker | None:
 
 
 def _new_tracker(conf: Any) -> tracking.Tracker:
-    calls = None
-    if conf.fpga_exec:
-        group = conf.fpga
-        calls = runner.Runner(conf.fpga_exec, utils.get_root_helper(), group.burn_timeout, group.erase_timeout)
-    return tracking.Tracker(calls, conf.fpga_simulation_mode)
+    return tracking.Tracker(_new_runner(conf), conf.fpga_simulation_mode)
+
+
+def _new_runner(conf: Any) -> runner.Runner | None:
+    if not conf.fpga_exec:
+        return None
+    return runner.Runner(conf.fpga_exec, utils.get_root_helper(), conf.fpga.burn_timeout, conf.fpga.erase_timeout)
+
+
+def holds(server: str, region_id: str) -> bool:
+    """Return whether fpga-cli says, now, that `server` holds the region; a stand-in cannot tell and is believed.
+
+    A server that came back to this host by a way that no hook sees may bear the id of a region that is another
+    tenant's by now.
+
+    :raises fpga_nova.errors.FpgaError: fpga-cli does not answer
+    """
+    calls = _new_runner(CONF)
+    if calls is None:
+        return False
+    return not calls.own or any(each.id == region_id and each.owner == server for each in calls.regions())
 
 
 def report(rt: Any, compute_node: Any) -> None:

@@ -7,6 +7,7 @@ fpga_access=False, and for servers that ask for no FPGA, each returns after one 
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from fpga_nova.nova import flavors, host
@@ -18,6 +19,8 @@ from fpga_nova.nova.scheduling import (
     explain_no_valid_host,
     update_host_state,
 )
+
+LOG = logging.getLogger(__name__)
 
 __all__ = [
     "add_device",
@@ -84,4 +87,7 @@ def add_device(guest: Any, instance: Any) -> None:
     if conf.fpga_access and not conf.fpga_simulation_mode and "fpga_device" in instance and instance.fpga_device:
         from fpga_nova.nova import libvirt_channel  # needs libvirt's driver, and only where that is in use
 
+        if not host.holds(instance.uuid, instance.fpga_device):
+            LOG.error("Region %s is not held by server %s: not attached", instance.fpga_device, instance.uuid)
+            return
         libvirt_channel.add(guest, instance.fpga_device, conf.fpga.endpoint_path)

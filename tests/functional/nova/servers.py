@@ -113,6 +113,9 @@ class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
         self.assertEqual([(2, 2), (1, 1)], [self.counts("host1"), self.counts("host3")])
         self.assertEqual(3, len(self.cards["host1"].owners() | self.cards["host3"].owners()))
 
+    def states(self):
+        return sorted(server["status"] for server in self.api.get_servers())
+
     def post(self, flavor):
         return self.api.post_server({"server": self._build_server(flavor_id=flavor, networks="none")})
 
@@ -121,10 +124,7 @@ class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
         self.cards["host1"].behave({"burn": {"sleep": 1.5}})
         flavor = self.flavor()
         servers = [self.post(flavor) for _ in range(6)]
-        for server in servers:
-            self._wait_for_server_parameter(server, {"OS-EXT-STS:task_state": None}, max_retries=30)
-        states = [self.api.get_server(server["id"])["status"] for server in servers]
-        self.assertEqual(["ACTIVE"] * 2 + ["ERROR"] * 4, sorted(states))
+        self._wait_for_assert(lambda: self.assertEqual(["ACTIVE"] * 2 + ["ERROR"] * 4, self.states()), max_retries=60)
         self.assertEqual(2, len(self.cards["host1"].calls("burn")))
         self.assertEqual((2, 2), self.counts("host1"))
         for server in servers:

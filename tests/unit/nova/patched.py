@@ -19,7 +19,12 @@ def make(directory: pathlib.Path, with_tests: bool = False) -> pathlib.Path:
     spec = importlib.util.find_spec("nova")
     assert spec is not None and spec.origin is not None, "these tests need the package nova"
     without = ["__pycache__", "locale"] if with_tests else ["__pycache__", "locale", "tests"]
-    shutil.copytree(pathlib.Path(spec.origin).parent, directory / "nova", ignore=shutil.ignore_patterns(*without))
+    ignore = shutil.ignore_patterns(*without)
+
+    def outside_of_record(path: str, names: list[str]) -> set[str]:
+        return set() if record.DIRECTORY in pathlib.Path(path).parts else ignore(path, names)
+
+    shutil.copytree(pathlib.Path(spec.origin).parent, directory / "nova", ignore=outside_of_record)
     version = importlib.metadata.version("nova")
     info = directory / f"nova-{version}.dist-info"
     info.mkdir()
