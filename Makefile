@@ -7,7 +7,7 @@ export STATE := $(shell $(PYTHON) -m build_scripts.lib.paths)
 VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.build_cloud
 
-.PHONY: help venv cloud cloud-status cloud-down clean demo bitstreams
+.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench docs fuzz bitstreams
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,34 @@ clean: cloud-down ## Stop the cloud and remove all its state
 demo: export DEMO_BEGUN := $(shell date +%s)
 demo: cloud ## Tell the story of fpga-nova on the cloud, and check it
 	@$(VENV)/python -m build_scripts.demo
+
+test: lint unit functional ## Run all tests: style and types, unit tests, tests on the real cloud
+
+tests:
+	@$(PYTHON) -m build_scripts.bootstrap --with-tests
+
+lint: tests ## Check style and types
+	$(VENV)/ruff check
+	$(VENV)/ruff format --check
+	$(VENV)/mypy
+
+unit: tests ## Run the unit tests
+	$(VENV)/python -m pytest tests/unit
+
+functional: tests cloud ## Run the tests on the real cloud, the demo among them; the cloud stays up
+	$(VENV)/python -m pytest tests/functional
+
+bench: tests cloud ## Run the benchmarks: ratios to what each is compared with
+	$(VENV)/python -m benchmarks.bench_cli
+	$(VENV)/python -m benchmarks.bench_boot
+
+fuzz: tests ## Run the fuzzers over all that reads a tenant's bytes: 1,000,000 executions
+	$(VENV)/pip install -q -c build_scripts/constraints.txt -r tests/fuzz/requirements.txt
+	$(VENV)/python -m tests.fuzz --runs 1000000
+
+docs: tests ## Build the manuals into docs/_build/html
+	$(VENV)/pip install -q -c build_scripts/constraints.txt -r docs/requirements.txt
+	$(VENV)/python -m sphinx -W --keep-going -b html docs docs/_build/html
 
 bitstreams: ## Build the accelerators' bitstreams from their Verilog
 	@$(MAKE) -C accelerators bitstreams

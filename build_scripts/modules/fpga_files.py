@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from build_scripts.lib import paths
 from build_scripts.lib.module import Module
 from build_scripts.lib.state import digest
 
@@ -11,11 +12,15 @@ class FpgaFiles(Module):
     """Nova, patched by `fpga-nova patch apply`."""
 
     def prepare(self) -> None:
-        """Patch Nova, again whenever Nova or fpga-nova is another."""
-        wanted = digest(self.state.digest_of("venv"), self.state.digest_of("fpga-nova"))
+        """Patch Nova, again whenever the environment or the patches changed."""
+        patches = [path.read_text() for path in sorted((paths.CLONE / "patches").iterdir()) if path.is_file()]
+        wanted = digest(self.state.digest_of("venv"), *patches)
         if self.state.done("patch", wanted):
             return
-        print(self.node.run(["fpga-nova", "patch", "apply"]).strip())
+        # A Nova that is patched already counts as patched, whichever version of the patches it was.
+        for action in ("revert", "apply"):
+            said = self.node.run(["fpga-nova", "patch", action])
+        print(said.strip().splitlines()[-1])
         self.state.mark_done("patch", wanted)
 
 
