@@ -86,7 +86,7 @@ def bootstrap(state: State, with_tests: bool) -> None:
         python = pool.submit(make_venv, state, with_tests)
         python.result()
         packages.result()
-    make_users()
+    make_users(state)
     install_product(state)
 
 
@@ -95,7 +95,7 @@ def install_packages(state: State, names: Sequence[str]) -> None:
     missing = [name for name in names if not _installed(name)]
     if not missing:
         return
-    with state.timed(f"packages: {' '.join(missing)}"), _no_service_starts():
+    with state.timed(f"{len(missing)} Debian packages"), _no_service_starts():
         print(f"installing Debian packages: {' '.join(missing)}")
         env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
         apt = ["apt-get", "--quiet", "--option", "DPkg::Lock::Timeout=600"]
@@ -103,14 +103,14 @@ def install_packages(state: State, names: Sequence[str]) -> None:
         run([*apt, "install", "--yes", "--no-install-recommends", *missing], state.log("apt"), env)
 
 
-def make_users() -> None:
+def make_users(state: State) -> None:
     """Make the system users that the services run as, where they are missing."""
     known = {user.pw_name for user in pwd.getpwall()}
     for name in USERS:
         if name not in known:
             home = f"/var/lib/{name}"
             argv = ["useradd", "--system", "--user-group", "--home-dir", home, "--shell", "/usr/sbin/nologin", name]
-            subprocess.run(argv, check=True, stdin=subprocess.DEVNULL)
+            run(argv, state.log("users"))
 
 
 def make_venv(state: State, with_tests: bool) -> None:
@@ -124,7 +124,7 @@ def make_venv(state: State, with_tests: bool) -> None:
         mark = "venv" if name == "requirements.txt" else "venv-tests"
         if state.done(mark, inputs) and (venv / "bin/python").exists():
             continue
-        with state.timed(f"virtual environment: {name}"):
+        with state.timed(f"Python packages of {name}"):
             log = state.log("pip")
             if not state.digest_of("venv"):
                 shutil.rmtree(venv, ignore_errors=True)  # what an interrupted first run left
@@ -167,10 +167,7 @@ def run(argv: Sequence[str], log: pathlib.Path, env: Mapping[str, str] | None = 
                 code = child.wait(timeout=15)
                 break
             except subprocess.TimeoutExpired:
-                print(
-                    f"  ... {pathlib.Path(argv[0]).name}, {time.monotonic() - clock:.0f} s: {_last_line(log)}",
-                    flush=True,
-                )
+                print(f"  {time.monotonic() - clock:4.0f} s  {_last_line(log)}", flush=True)
     if code:
         raise CloudError(f"{' '.join(argv[:3])} ... failed ({code}); see {log}")
 
@@ -200,10 +197,12 @@ def _no_service_starts() -> Iterator[None]:
 
 
 def _last_line(log: pathlib.Path) -> str:
+    """Return the beginning of the last line that tells of progress."""
     with log.open("rb") as text:
-        text.seek(max(0, log.stat().st_size - 400))
-        lines = text.read().decode(errors="replace").strip().splitlines()
-    return lines[-1].strip()[:100] if lines else ""
+        text.seek(max(0, log.stat().st_size - 16384))
+        lines = text.read().decode(errors="replace").splitlines()
+    told = [line.strip() for line in lines if line.strip() and "WARNING" not in line]
+    return told[-1][:80] if told else ""
 
 
 def _files(path: pathlib.Path) -> list[pathlib.Path]:

@@ -7,6 +7,7 @@ import concurrent.futures
 import dataclasses
 import graphlib
 import time
+import traceback
 from collections.abc import Callable, Sequence
 
 from build_scripts.lib.errors import CloudError
@@ -62,9 +63,6 @@ def run(tasks: Sequence[Task], state: State, say: Callable[[str], None] = print)
                 if future.result() > _QUIET:
                     say(f"{time.monotonic() - clock:6.1f} s  {name}: done in {future.result():.1f} s")
                 order.done(name)
-    for failure in failures:
-        if not isinstance(failure, CloudError):
-            raise failure
     if failures:
         raise CloudError("; ".join(str(failure) for failure in failures))
 
@@ -72,5 +70,14 @@ def run(tasks: Sequence[Task], state: State, say: Callable[[str], None] = print)
 def _timed(task: Task, state: State) -> float:
     clock = time.monotonic()
     with state.timed(task.name):
-        task.work()
+        try:
+            task.work()
+        except CloudError:
+            raise
+        except Exception as error:
+            log = state.log("build")
+            with log.open("a", encoding="utf-8") as output:
+                traceback.print_exc(file=output)
+            reason = " ".join(str(error).split())[:300]
+            raise CloudError(f"{task.name}: {type(error).__name__}: {reason}; see {log}") from error
     return time.monotonic() - clock

@@ -24,6 +24,8 @@ PORTS = ("mariadb", "rabbitmq", "epmd", "erlang", "keystone", "glance", "placeme
 
 # Seconds from which on a step's time is recorded.
 _NOTABLE = 0.5
+# Steps whose times are kept.
+_REMEMBERED = 500
 
 # Below the ports that Linux gives to outgoing connections (32768 and up, ip_local_port_range).
 _FIRST_BASE, _LAST_BASE, _STEP = 15000, 32000, 20
@@ -111,7 +113,7 @@ class State:
         with self._mutex:
             steps = self.read("timings.json").get("steps", [])
             steps.append({"step": step, "started": round(started, 2), "seconds": seconds})
-            self.write("timings.json", {"steps": steps})
+            self.write("timings.json", {"steps": steps[-_REMEMBERED:]})
 
 
 def choose_base(seed: str) -> int:

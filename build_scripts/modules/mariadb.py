@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 
 from build_scripts.lib.module import Cloud, Daemon, File, Option, ini
@@ -49,6 +50,8 @@ class MariaDB(Daemon):
         """Make the data directory."""
         with self.once("datadir") as missing:
             if missing:
+                for left in self.node.path("/var/lib/mysql").iterdir():  # by a run that was cut short
+                    shutil.rmtree(left) if left.is_dir() else left.unlink()
                 self.node.run(
                     [
                         "mariadb-install-db",

@@ -56,9 +56,10 @@ def test_after_a_failure_nothing_is_begun_and_what_runs_is_waited_for(state):
     assert done == ["slow"]
 
 
-def test_an_error_that_nobody_expected_is_not_hidden(state):
-    with pytest.raises(ZeroDivisionError):
+def test_an_error_that_nobody_expected_is_one_line_and_its_traceback_in_a_log(state):
+    with pytest.raises(CloudError, match=r"^bad: ZeroDivisionError: .*; see .*build\.log$"):
         plan.run([plan.Task("bad", lambda: print(1 // 0))], state, say=lambda text: None)
+    assert "Traceback" in state.log("build").read_text()
 
 
 def test_tasks_that_wait_for_each_other_are_an_error(state):
