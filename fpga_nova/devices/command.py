@@ -53,13 +53,12 @@ class CommandDevice(Device):
         cfg.MultiStrOpt(
             "command_card",
             default=[],
-            help="""
-A card behind an executable with the contract `burn FILE` (prints an id), `erase ID`, `status` (prints `Used regions:
-1/2`), as words KEY=VALUE; may be given several times. name: a name of your own; tool: absolute path of the executable;
-vendor, board, type: what manifests must say to fit (type is their region_type); node: the device node that a guest
-gets, in which {index} stands for the number of the region; pci: the card's PCI address, if it has one. For example
-`name=a tool=/opt/acme/fpga vendor=acme board=acme-x1 type=full node=/dev/acme{index}`. Read by fpga-cli.
-""",
+            help="A card behind an executable with the contract `burn FILE` (prints an id), `erase ID`, `status` "
+            "(prints `Used regions: 1/2`), as words KEY=VALUE; may be given several times. name: a name of your "
+            "own; tool: absolute path of the executable; vendor, board, type: what manifests must say to fit "
+            "(type is their region_type); node: the device node that a guest gets, in which {index} stands for "
+            "the number of the region; pci: the card's PCI address, if it has one. For example `name=a "
+            "tool=/opt/acme/fpga vendor=acme board=acme-x1 type=full node=/dev/acme{index}`. Read by fpga-cli.",
         ),
         cfg.IntOpt(
             "command_timeout",

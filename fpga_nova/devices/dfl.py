@@ -62,18 +62,16 @@ class DflDevice(Device):
         cfg.MultiStrOpt(
             "dfl_blank",
             default=[],
-            help="""
-The blank of a kind of DFL card, as words KEY=VALUE; may be given several times. interface: the UUID of the interface
-(the card's compat_id) that it was built for; function: its own UUID, which the card says as afu_id once it is loaded;
-file: the bitstream. A card whose interface has no blank is not offered. Read by fpga-cli.
-""",
+            help="The blank of a kind of DFL card, as words KEY=VALUE; may be given several times. interface: the UUID"
+            " of the interface (the card's compat_id) that it was built for; function: its own UUID, which the "
+            "card says as afu_id once it is loaded; file: the bitstream. A card whose interface has no blank is "
+            "not offered. Read by fpga-cli.",
         ),
         cfg.StrOpt(
             "dfl_loader",
             default="fpgaconf",
-            choices=["fpgaconf", "fpgasupdate"],
-            help="How images are loaded: fpgaconf, or fpgasupdate for cards that take signed images only. "
-            "Read by fpga-cli.",
+            choices=[("fpgaconf", "for cards that take images as they are"), ("fpgasupdate", "for signed images")],
+            help="The tool that loads images. Read by fpga-cli.",
         ),
         cfg.StrOpt(
             "dfl_tool",

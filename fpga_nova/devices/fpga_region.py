@@ -59,14 +59,13 @@ class FpgaRegionDevice(Device):
         cfg.MultiStrOpt(
             "fpga_region_card",
             default=[],
-            help="""
-A region of the Linux class fpga_region, as words KEY=VALUE; may be given several times. name: a name of your own;
-region, manager: the names of the region and of its manager in sysfs; vendor, board, type: what manifests must say to
-fit (type is their region_type); blank: the image that erases it; blank_function: the UUID that the blank identifies
-itself with; node: the device node that a guest gets. For example `name=fabric region=region0 manager=fpga0
-vendor=xilinx board=zcu102 type=full blank=/etc/fpga-nova/blank.bin
-blank_function=00000000-0000-4000-8000-000000000000 node=/dev/uio0`. Read by fpga-cli.
-""",
+            help="A region of the Linux class fpga_region, as words KEY=VALUE; may be given several times. name: a "
+            "name of your own; region, manager: the names of the region and of its manager in sysfs; vendor, "
+            "board, type: what manifests must say to fit (type is their region_type); blank: the image that "
+            "erases it; blank_function: the UUID that the blank identifies itself with; node: the device node "
+            "that a guest gets. For example `name=fabric region=region0 manager=fpga0 vendor=xilinx board=zcu102 "
+            "type=full blank=/etc/fpga-nova/blank.bin blank_function=00000000-0000-4000-8000-000000000000 "
+            "node=/dev/uio0`. Read by fpga-cli.",
         ),
         cfg.StrOpt(
             "fpga_region_helper",

@@ -96,16 +96,15 @@ class OpenFpgaLoaderDevice(Device):
         cfg.MultiStrOpt(
             "openfpgaloader_card",
             default=[],
-            help="""
-An FPGA that openFPGALoader reaches by JTAG, as words KEY=VALUE; may be given several times. name: a name of your own;
-vendor, board: what manifests must say to fit (their region_type is `whole`); idcode: the IDCODE that must be found;
-blank: a bitstream that erases it; blank_code: the USERCODE of that blank; cable: the name of the cable, without which
-`board` is the tool's name of the board, too; ip, port: of a Xilinx Virtual Cable (cable=xvc-client); device, serial,
-chain, part, freq: the tool's --device, --ftdi-serial, --index-chain, --fpga-part, --freq; format: of bitstreams, bit
-(the default), bin, rbf or fs; pci or node: the PCI address or the device node that a guest gets, one of them. For
-example `name=a vendor=xilinx board=arty idcode=0x0362d093 blank=/etc/fpga-nova/blank.bit blank_code=0x00000000
-node=/dev/ttyUSB1`. Bitstreams need a USERCODE of their own. Read by fpga-cli.
-""",
+            help="An FPGA that openFPGALoader reaches by JTAG, as words KEY=VALUE; may be given several times. name: a"
+            " name of your own; vendor, board: what manifests must say to fit (their region_type is `whole`); "
+            "idcode: the IDCODE that must be found; blank: a bitstream that erases it; blank_code: the USERCODE "
+            "of that blank; cable: the name of the cable, without which `board` is the tool's name of the board, "
+            "too; ip, port: of a Xilinx Virtual Cable (cable=xvc-client); device, serial, chain, part, freq: the "
+            "tool's --device, --ftdi-serial, --index-chain, --fpga-part, --freq; format: of bitstreams, bit (the "
+            "default), bin, rbf or fs; pci or node: the PCI address or the device node that a guest gets, one of "
+            "them. For example `name=a vendor=xilinx board=arty idcode=0x0362d093 blank=/etc/fpga-nova/blank.bit "
+            "blank_code=0x00000000 node=/dev/ttyUSB1`. Bitstreams need a USERCODE of their own. Read by fpga-cli.",
         ),
         cfg.StrOpt(
             "openfpgaloader_tool",

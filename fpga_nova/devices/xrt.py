@@ -55,11 +55,10 @@ class XrtDevice(Device):
         cfg.MultiStrOpt(
             "xrt_blank",
             default=[],
-            help="""
-The blank of a kind of Alveo card, as words KEY=VALUE; may be given several times. platform: the platform's name
-(VBNV), which is the board's name in manifests; xclbin: the UUID of the blank; file: the blank, an xclbin without
-kernels for that platform. A card whose platform has no blank is not offered. Read by fpga-cli.
-""",
+            help="The blank of a kind of Alveo card, as words KEY=VALUE; may be given several times. platform: the "
+            "platform's name (VBNV), which is the board's name in manifests; xclbin: the UUID of the blank; file:"
+            " the blank, an xclbin without kernels for that platform. A card whose platform has no blank is not "
+            "offered. Read by fpga-cli.",
         ),
         cfg.BoolOpt(
             "xrt_reset",

@@ -45,7 +45,7 @@ class Bench(abc.ABC):
 
     def configure(self, **more: object) -> None:
         """Write the configuration, with further options."""
-        self.host.configure(devices=self.driver, lock_timeout=2, **{**self.options(), **more})
+        self.host.configure(**{"devices": self.driver, "lock_timeout": 2, **self.options(), **more})
 
     @abc.abstractmethod
     def set_up(self) -> None:

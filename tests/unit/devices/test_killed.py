@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fpga-cli is killed while its tool writes the card: nobody touches the region before the tool has ended."""
+
+from __future__ import annotations
+
+import pathlib
+import signal
+import time
+
+import pytest
+
+from tests.unit.devices import benches, stand_ins
+
+
+def wait_for(path) -> None:
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def kill_while_loading(bench, archive, seconds: float) -> None:
+    bench.fault(f"slow {seconds}")
+    process = bench.host.start("burn", "--file", archive)
+    wait_for(bench.tool.parent / "started")
+    process.send_signal(signal.SIGKILL)
+    process.communicate(timeout=20)
+    bench.fault(None)
+
+
+def erases(bench) -> int:
+    return sum("blank" in " ".join(call["argv"]) for call in stand_ins.calls(bench.tool))
+
+
+@pytest.fixture
+def bench(tmp_path):
+    made = benches.DflBench(tmp_path)
+    made.configure(dfl_timeout=30)
+    made.host.cli("status")
+    return made
+
+
+def test_recover_leaves_the_region_until_the_tool_has_ended(bench):
+    archive = bench.archive()
+    before = erases(bench)
+    kill_while_loading(bench, archive, 6)
+    bench.host.cli("recover")
+    assert bench.host.cli("status") == "Used regions: 1/1\n"
+    assert bench.host.states() == ["programming"]
+    bench.host.cli("burn", "--file", archive, code=65)
+    afu = bench.sysfs / "class/fpga_region/region0/dfl-port.0/afu_id"
+    blank = afu.read_text()
+    assert erases(bench) == before
+    deadline = time.monotonic() + 30
+    while afu.read_text() == blank:  # the tool goes on to its end
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    assert erases(bench) == before
+    time.sleep(0.5)
+    bench.host.cli("recover")
+    assert bench.host.states() == ["free"]
+    assert afu.read_text() == blank
+    assert erases(bench) == before + 1
+
+
+def test_erase_waits_for_the_tool(bench):
+    bench.configure(dfl_timeout=30, lock_timeout=20)
+    archive = bench.archive()
+    kill_while_loading(bench, archive, 4)
+    (region,) = bench.host.regions()
+    assert region["state"] == "programming"
+    bench.host.cli("erase", region["id"])
+    assert bench.host.states() == ["free"]
+    # what ran last is the blank: the erase came after the tool's end
+    assert "blank" in " ".join(stand_ins.calls(bench.tool)[-1]["argv"])
+
+
+def test_the_file_that_the_tool_reads_is_not_swept_away(bench):
+    """The tool opens the bitstream only after fpga-cli, which unpacked it, was killed and another one has swept."""
+    archive = bench.archive()
+    kill_while_loading(bench, archive, 4)
+    bench.host.cli("burn", "--file", archive, code=65)  # makes and sweeps temporary directories
+    path = pathlib.Path(stand_ins.calls(bench.tool)[-1]["argv"][-1])
+    assert path.read_bytes().startswith(b"XeonFPGA")
