@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The patched Nova as its processes import it, each in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[3]
+
+
+def run(patched_path, program, **environment):
+    environment = {**os.environ, "PYTHONPATH": f"{patched_path}{os.pathsep}{ROOT}", **environment}
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, env=environment, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "module", ["nova.compute.manager", "nova.compute.hooks", "nova.scheduler.filters.fpga_filter", "nova.db.migration"]
+)
+def test_without_fpga_nova_it_says_what_is_wrong(patched_path, module):
+    done = run(patched_path, f"import sys; sys.modules['fpga_nova'] = None; import {module}")
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(f"ImportError: This Nova is patched by fpga-nova, but its interpreter {sys.executable}")
+    assert "Install fpga-nova there, or take the patch back" in last
+
+
+def test_scheduler_finds_the_filter_by_itself(patched_path):
+    done = run(
+        patched_path,
+        "from nova.scheduler import filters; print([c.__name__ for c in filters.all_filters()].count('FpgaFilter'))",
+    )
+    assert done.stdout.strip() == "1", done.stderr
+
+
+def test_nothing_of_ours_imports_eventlet(patched_path):
+    """Under native threads Nova forbids its import, and discovery of Nova's own tests breaks where it came first."""
+    program = (
+        "import sys; sys.modules['eventlet'] = None\n"
+        "import fpga_nova.nova.hooks, fpga_nova.nova.tracking, fpga_nova.nova.scheduling, fpga_nova.nova.columns\n"
+        "import fpga_nova.clients.runner, fpga_nova.patcher.cli"
+    )
+    done = run(patched_path, program)
+    assert done.returncode == 0, done.stderr
