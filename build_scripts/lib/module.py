@@ -21,7 +21,7 @@ from build_scripts.lib import process
 from build_scripts.lib.errors import CloudError
 from build_scripts.lib.node import Node
 from build_scripts.lib.spec import NodeSpec
-from build_scripts.lib.state import State, digest, write_file
+from build_scripts.lib.state import State, digest, port_free, write_file
 
 Option = Union[str, int, bool, Sequence[str]]
 
@@ -191,6 +191,7 @@ class Daemon(Module, abc.ABC):
             process.stop([running], self.stop_timeout)
             running = None
         if running is None:
+            self._require_port()
             running = process.spawn(
                 self.node.command(self.command(), self.user),
                 self._log(),
@@ -213,6 +214,15 @@ class Daemon(Module, abc.ABC):
         if running is None:
             return Status(None, port, "not running")
         return Status(running.pid, port, self.problem())
+
+    def _require_port(self) -> None:
+        """See that nothing else has the port, and give children of a process just ended a moment to let go of it."""
+        deadline = time.monotonic() + 5
+        while self.port and not port_free(self.state.port(self.port)):
+            if time.monotonic() > deadline:
+                port = self.state.port(self.port)
+                raise CloudError(f"{self.node.name}: port {port}, which is {self.name}'s, is taken by another program")
+            time.sleep(0.2)
 
     def started_at(self) -> float:
         """Return when the process was started last, in seconds since 1970."""

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 from collections.abc import Mapping
 
 from build_scripts.lib import nova
@@ -33,10 +34,15 @@ class NovaApi(WebService, nova.ControllerService):
             if not missing:
                 return
             self._manage("api_db", "sync")
-            self._manage("cell_v2", "map_cell0")
-            if "cell1" not in self._manage("cell_v2", "list_cells"):
-                self._manage("cell_v2", "create_cell", "--name", "cell1")
-            self._manage("db", "sync")
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                cell = pool.submit(self._make_cell)
+                self._manage("cell_v2", "map_cell0")
+                self._manage("db", "sync")
+                cell.result()
+
+    def _make_cell(self) -> None:
+        if "cell1" not in self._manage("cell_v2", "list_cells"):
+            self._manage("cell_v2", "create_cell", "--name", "cell1")
 
     def _manage(self, *arguments: str) -> str:
         return self.node.run(["nova-manage", *arguments], self.user)
