@@ -24,8 +24,9 @@ class Device(abc.ABC):
     def __init__(self, conf: Any, state_path: pathlib.Path, run_path: pathlib.Path) -> None:
         """Take the group ``[fpga]``, the directory for what outlives a reboot, and the one for what does not."""
         self.conf = conf
-        self.state_path = state_path
-        self.run_path = run_path
+        # Absolute, as tools and servers have working directories of their own.
+        self.state_path = state_path.absolute()
+        self.run_path = run_path.absolute()
 
     @abc.abstractmethod
     def discover(self) -> Sequence[model.Card]:

@@ -30,7 +30,7 @@ from fpga_nova import errors, model
 from fpga_nova.devices import entries, sysfs
 from fpga_nova.devices.base import Device
 from fpga_nova.devices.probed import PROBE_TIMEOUT, Probed
-from fpga_nova.devices.tool import Tool
+from fpga_nova.devices.tool import Tool, timeout_option
 
 _FIELDS = {
     "name": entries.NAME,
@@ -60,12 +60,7 @@ class CommandDevice(Device):
             "the number of the region; pci: the card's PCI address, if it has one. For example `name=a "
             "tool=/opt/acme/fpga vendor=acme board=acme-x1 type=full node=/dev/acme{index}`. Read by fpga-cli.",
         ),
-        cfg.IntOpt(
-            "command_timeout",
-            default=600,
-            min=1,
-            help="Seconds that a call of such an executable may take; then it is killed. Read by fpga-cli.",
-        ),
+        timeout_option("command", 600),
     )
 
     def discover(self) -> Sequence[model.Card]:
@@ -93,8 +88,9 @@ class CommandDevice(Device):
 
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
         """Have the tool burn the file, and keep the id that it prints."""
+        assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
         entry = self._entry(region)
-        with self._probed(entry).alone(self.conf.lock_timeout):
+        with self._probed(entry).alone(self._patience):
             self._status(entry)
             path = self._id_path(entry, region)
             if path.exists():
@@ -102,7 +98,9 @@ class CommandDevice(Device):
             with path.open("xb") as file:
                 path.chmod(0o600)
                 try:
-                    self._tool(entry).call(["burn", str(bitstream.path)], errors.ProgrammingFailed, stdout=file)
+                    self._tool(entry).call(
+                        ["burn", str(bitstream.path.absolute())], errors.ProgrammingFailed, stdout=file
+                    )
                 finally:
                     os.fsync(file.fileno())
             if self._id(entry, region) is None:
@@ -111,7 +109,7 @@ class CommandDevice(Device):
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
         """See that the tool's count of used regions agrees with the ids that it gave us."""
         entry = self._entry(region)
-        with self._probed(entry).alone(self.conf.lock_timeout):
+        with self._probed(entry).alone(self._patience):
             used, _ = self._status(entry)
             known = sum(1 for path in self._probed(entry).directory.glob("id-*") if path.stat().st_size)
             held = self._id(entry, region)
@@ -124,7 +122,7 @@ class CommandDevice(Device):
     def erase(self, region: model.Region) -> None:
         """Have the tool erase the region whose id it gave; with no id there is nothing to erase."""
         entry = self._entry(region)
-        with self._probed(entry).alone(self.conf.lock_timeout):
+        with self._probed(entry).alone(self._patience):
             self._status(entry)
             held = self._id(entry, region)
             if held is not None:
@@ -136,14 +134,16 @@ class CommandDevice(Device):
         """Return the configured device node."""
         return model.Endpoint("devnode", self._entry(region)["node"].replace("{index}", str(region.index)))
 
+    @property
+    def _patience(self) -> float:
+        """Seconds to wait for a card: as long as a call on another of its regions may take, and some more."""
+        return self.conf.command_timeout + self.conf.lock_timeout
+
     def _entries(self) -> list[dict[str, str]]:
         return entries.read("command_card", self.conf.command_card, _FIELDS)
 
     def _entry(self, region: model.Region) -> dict[str, str]:
-        for entry in self._entries():
-            if region.card_id == f"command:{entry['name']}":
-                return entry
-        raise errors.DeviceNotAccessible(f"card {region.card_id} is no longer configured")
+        return entries.of_card(self._entries(), "command", region.card_id)
 
     def _probed(self, entry: dict[str, str]) -> Probed:
         return Probed(self.state_path / "command" / entry["name"])

@@ -36,7 +36,7 @@ from oslo_config import cfg
 from fpga_nova import errors, model
 from fpga_nova.devices import entries, identity, sysfs
 from fpga_nova.devices.base import Device
-from fpga_nova.devices.tool import Tool
+from fpga_nova.devices.tool import Tool, timeout_option
 
 LOG = logging.getLogger(__name__)
 
@@ -78,17 +78,8 @@ class DflDevice(Device):
             help="The executable of dfl_loader, if it is not found by its name in the system's directories: an "
             "absolute path. Read by fpga-cli.",
         ),
-        cfg.IntOpt(
-            "dfl_timeout",
-            default=300,
-            min=1,
-            help="Seconds that a load may take; then the tool is killed. Read by fpga-cli.",
-        ),
-        cfg.StrOpt(
-            "dfl_sysfs",
-            default="/sys",
-            help="Where sysfs is mounted. Read by fpga-cli.",
-        ),
+        timeout_option("dfl", 300),
+        sysfs.root_option("dfl"),
     )
 
     def discover(self) -> Sequence[model.Card]:
@@ -123,9 +114,10 @@ class DflDevice(Device):
 
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
         """Load the image into the card's port 0."""
+        assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
         identity.of_function(bitstream, self._blank(region)["function"])
         self._base(region)
-        self._load(region, str(bitstream.path), errors.ProgrammingFailed)
+        self._load(region, str(bitstream.path.absolute()), errors.ProgrammingFailed)
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
         """Compare the card's afu_id with the function's UUID, or the blank's."""

@@ -63,3 +63,14 @@ def read(option: str, texts: Sequence[str], fields: Mapping[str, Field]) -> list
             raise errors.ConfigurationInvalid(f"[fpga] {option}: {unique}={entry[unique]} is given twice")
         entries[entry[unique]] = entry
     return list(entries.values())
+
+
+def of_card(entries: Sequence[dict[str, str]], driver: str, card_id: str) -> dict[str, str]:
+    """Return the entry of the card `driver`:NAME, by its key `name`.
+
+    :raises fpga_nova.errors.DeviceNotAccessible: it is no longer there
+    """
+    for entry in entries:
+        if card_id == f"{driver}:{entry['name']}":
+            return entry
+    raise errors.DeviceNotAccessible(f"card {card_id} is no longer configured")

@@ -36,7 +36,7 @@ from fpga_nova import errors, model
 from fpga_nova.devices import entries, identity, sysfs
 from fpga_nova.devices.base import Device
 from fpga_nova.devices.probed import Probed
-from fpga_nova.devices.tool import Tool
+from fpga_nova.devices.tool import Tool, timeout_option
 
 _KERNEL_NAME = entries.Field(re.compile(r"[a-z][a-z_]{0,15}[0-9]{1,4}", re.ASCII), "a name that the kernel gave")
 _FIELDS = {
@@ -73,17 +73,8 @@ class FpgaRegionDevice(Device):
             "`HELPER identify REGION`, which prints the UUID of what runs. Required where there are cards. "
             "Read by fpga-cli.",
         ),
-        cfg.IntOpt(
-            "fpga_region_timeout",
-            default=120,
-            min=1,
-            help="Seconds that a call of the helper may take; then it is killed. Read by fpga-cli.",
-        ),
-        cfg.StrOpt(
-            "fpga_region_sysfs",
-            default="/sys",
-            help="Where sysfs is mounted. Read by fpga-cli.",
-        ),
+        timeout_option("fpga_region", 120),
+        sysfs.root_option("fpga_region"),
     )
 
     def discover(self) -> Sequence[model.Card]:
@@ -107,9 +98,10 @@ class FpgaRegionDevice(Device):
 
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
         """Have the helper load the image."""
+        assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
         entry = self._entry(region)
         identity.of_function(bitstream, entry["blank_function"])
-        self._load(entry, str(bitstream.path), errors.ProgrammingFailed)
+        self._load(entry, str(bitstream.path.absolute()), errors.ProgrammingFailed)
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
         """Look at the manager's state, and compare what the design says it is."""
@@ -142,10 +134,7 @@ class FpgaRegionDevice(Device):
         return found
 
     def _configured(self, region: model.Region) -> dict[str, str]:
-        for entry in self._entries():
-            if region.card_id == f"fpga_region:{entry['name']}":
-                return entry
-        raise errors.DeviceNotAccessible(f"card {region.card_id} is no longer configured")
+        return entries.of_card(self._entries(), "fpga_region", region.card_id)
 
     def _entry(self, region: model.Region) -> dict[str, str]:
         entry = self._configured(region)
@@ -162,9 +151,14 @@ class FpgaRegionDevice(Device):
     def _tool(self) -> Tool:
         return Tool("fpga_region_helper", self.conf.fpga_region_helper, self.conf.fpga_region_timeout, self.state_path)
 
+    @property
+    def _patience(self) -> float:
+        """Seconds to wait for a manager: as long as a call for another of its regions may take, and some more."""
+        return self.conf.fpga_region_timeout + self.conf.lock_timeout
+
     def _alone(self, entry: dict[str, str]) -> contextlib.AbstractContextManager[None]:
         """Hold the manager: it serves its regions one after the other, and fails who comes second with EBUSY."""
-        return Probed(self.state_path / "fpga_region" / entry["manager"]).alone(self.conf.lock_timeout)
+        return Probed(self.state_path / "fpga_region" / entry["manager"]).alone(self._patience)
 
     def _load(self, entry: dict[str, str], path: str, failure: type[errors.FpgaError]) -> None:
         with self._alone(entry):

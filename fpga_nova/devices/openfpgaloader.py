@@ -34,7 +34,7 @@ from fpga_nova.core import scratch
 from fpga_nova.devices import entries, identity, sysfs
 from fpga_nova.devices.base import Device
 from fpga_nova.devices.probed import PROBE_TIMEOUT, Probed
-from fpga_nova.devices.tool import Tool
+from fpga_nova.devices.tool import Tool, timeout_option
 
 REGION_TYPE = "whole"
 
@@ -112,12 +112,7 @@ class OpenFpgaLoaderDevice(Device):
             help="The executable of openFPGALoader: an absolute path, or a name in the system's directories. "
             "Read by fpga-cli.",
         ),
-        cfg.IntOpt(
-            "openfpgaloader_timeout",
-            default=300,
-            min=1,
-            help="Seconds that a call of openFPGALoader may take; then it is killed. Read by fpga-cli.",
-        ),
+        timeout_option("openfpgaloader", 300),
     )
 
     def discover(self) -> Sequence[model.Card]:
@@ -145,7 +140,7 @@ class OpenFpgaLoaderDevice(Device):
         """Load the file to the FPGA's configuration memory."""
         assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
         entry = self._entry(region)
-        with self._probed(entry).alone(self.conf.lock_timeout):
+        with self._probed(entry).alone(self._patience):
             self._detect(entry)
             identity.note(self._record(entry), bitstream, self._user_code(entry, bitstream))
             self._load(entry, bitstream.path, errors.ProgrammingFailed)
@@ -154,7 +149,7 @@ class OpenFpgaLoaderDevice(Device):
         """See that the FPGA runs, and that its USERCODE is that of the function, or of the blank."""
         entry = self._entry(region)
         code = self._user_code(entry, bitstream)
-        with self._probed(entry).alone(self.conf.lock_timeout), scratch.directory(self.state_path) as directory:
+        with self._probed(entry).alone(self._patience), scratch.directory(self.state_path) as directory:
             load_usercode = self._detect(entry)
             text = f"{load_usercode}\nSDR 32 TDI (00000000) TDO ({code.upper()}) MASK (FFFFFFFF);\nSTATE RESET;\n"
             (directory / "usercode.svf").write_text(text)
@@ -166,7 +161,7 @@ class OpenFpgaLoaderDevice(Device):
     def erase(self, region: model.Region) -> None:
         """Load the blank."""
         entry = self._entry(region)
-        with self._probed(entry).alone(self.conf.lock_timeout):
+        with self._probed(entry).alone(self._patience):
             self._detect(entry)
             self._load(entry, pathlib.Path(entry["blank"]), errors.EraseFailed)
 
@@ -186,6 +181,11 @@ class OpenFpgaLoaderDevice(Device):
             raise errors.ReadBackMismatch(f"USERCODE {code} is the blank's or that of an empty FPGA")
         return code
 
+    @property
+    def _patience(self) -> float:
+        """Seconds to wait for a card: as long as somebody's look at it may take, and some more."""
+        return PROBE_TIMEOUT + self.conf.lock_timeout
+
     def _entries(self) -> list[dict[str, str]]:
         found = entries.read("openfpgaloader_card", self.conf.openfpgaloader_card, _FIELDS)
         for entry in found:
@@ -196,10 +196,7 @@ class OpenFpgaLoaderDevice(Device):
         return found
 
     def _entry(self, region: model.Region) -> dict[str, str]:
-        for entry in self._entries():
-            if region.card_id == f"openfpgaloader:{entry['name']}":
-                return entry
-        raise errors.DeviceNotAccessible(f"card {region.card_id} is no longer configured")
+        return entries.of_card(self._entries(), "openfpgaloader", region.card_id)
 
     def _probed(self, entry: dict[str, str]) -> Probed:
         return Probed(self.state_path / "openfpgaloader" / entry["name"])

@@ -7,11 +7,18 @@ import pathlib
 import re
 import uuid
 
+from oslo_config import cfg
+
 #: Most bytes of an attribute; sysfs gives no more than a page.
 _PAGE = 4096
 
 _PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", re.ASCII)
 _UUID = re.compile(r"[0-9a-f]{32}", re.ASCII)
+
+
+def root_option(driver: str) -> cfg.StrOpt:
+    """Return the option that says where `driver` finds sysfs."""
+    return cfg.StrOpt(f"{driver}_sysfs", default="/sys", help="Where sysfs is mounted. Read by fpga-cli.")
 
 
 def attribute(path: pathlib.Path) -> str | None:

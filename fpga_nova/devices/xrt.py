@@ -70,17 +70,8 @@ class XrtDevice(Device):
             default="/opt/xilinx/xrt/bin/xbutil",
             help="The executable xbutil of XRT: an absolute path. Read by fpga-cli.",
         ),
-        cfg.IntOpt(
-            "xrt_timeout",
-            default=300,
-            min=1,
-            help="Seconds that a call of xbutil may take; then it is killed. Read by fpga-cli.",
-        ),
-        cfg.StrOpt(
-            "xrt_sysfs",
-            default="/sys",
-            help="Where sysfs is mounted. Read by fpga-cli.",
-        ),
+        tools.timeout_option("xrt", 300),
+        sysfs.root_option("xrt"),
     )
 
     def discover(self) -> Sequence[model.Card]:
@@ -110,9 +101,10 @@ class XrtDevice(Device):
 
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
         """Load the xclbin into the card's dynamic region."""
+        assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
         self._present(region)
         identity.note(self._record(region), bitstream, self._build(region, bitstream))
-        self._load(region, str(bitstream.path), errors.ProgrammingFailed)
+        self._load(region, str(bitstream.path.absolute()), errors.ProgrammingFailed)
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
         """Compare the UUID of the xclbin that the card holds with the function's, or the blank's."""
@@ -194,7 +186,7 @@ class XrtDevice(Device):
     def _examine(self, arguments: Sequence[str], failure: type[errors.FpgaError], timeout: float | None = None) -> Any:
         with scratch.directory(self.state_path) as directory:
             self._tool().call(
-                ["examine", *arguments, "--format", "JSON", "--output", str(directory / _REPORT)],
+                ["examine", *arguments, "--format", "JSON", "--output", _REPORT],
                 failure,
                 directory=directory,
                 timeout=timeout,

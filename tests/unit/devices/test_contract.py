@@ -10,6 +10,7 @@ import time
 import pytest
 
 from fpga_nova import errors, model
+from fpga_nova.cli import options
 from fpga_nova.devices import entries
 from tests.unit.devices import benches
 
@@ -162,6 +163,23 @@ def test_a_pulled_card(bench):
     bench.plug()
     (card,) = device.discover()
     assert pathlib.Path(card.path).exists()
+    device.erase(region)
+    device.verify(region, None)
+
+
+def test_a_state_directory_without_a_root(bench, monkeypatch):
+    """Tools have directories of their own, so paths that were relative to ours must not reach them."""
+    monkeypatch.chdir(bench.path)
+    bench.configure(state_path="state")
+    core = bench.core()
+    core = model.Bitstream(core.sha256, core.size, core.path.relative_to(bench.path), core.function_id)
+    conf = options.load([str(bench.host.config_file)])
+    driver = options.driver_classes([bench.driver])[bench.driver]
+    device = driver(conf.fpga, pathlib.Path("state"), pathlib.Path(conf.fpga.run_path))
+    region = bench.region(device)
+    device.erase(region)
+    device.program(region, core)
+    device.verify(region, core)
     device.erase(region)
     device.verify(region, None)
 

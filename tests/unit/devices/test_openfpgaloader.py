@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from fpga_nova import errors
+from fpga_nova.devices import openfpgaloader
 from tests.unit.devices import benches, xvc
 
 
@@ -127,9 +128,10 @@ def test_a_name_cannot_turn_a_bitstream_into_jtag_commands(bench, loaded):
     assert bench.fpga.received == xvc.words_of(path.read_bytes())
 
 
-def test_somebody_works_on_the_cable(bench, loaded):
+def test_somebody_works_on_the_cable(bench, loaded, monkeypatch):
     """Looking for cards leaves a cable alone that is in use, and takes its card for present."""
     device, region, core = loaded
+    monkeypatch.setattr(openfpgaloader, "PROBE_TIMEOUT", 0)
     with device._probed(device._entries()[0]).alone(0):
         assert len(bench.device().discover()) == 1
         with pytest.raises(errors.DeviceNotAccessible, match="card a is busy: waited 2 s"):

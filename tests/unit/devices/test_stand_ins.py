@@ -49,6 +49,18 @@ class TestCommand:
         device.erase(region)
         device.verify(region, None)
 
+    def test_another_region_of_the_card_is_waited_for(self, bench):
+        """Regions of a card are loaded one after the other, however short the wait for a region's own lock is."""
+        bench.configure(command_timeout=30, lock_timeout=0)
+        archive = bench.archive()
+        bench.host.cli("status")
+        bench.fault("slow 2")
+        burns = [bench.host.start("burn", "--file", archive) for _ in range(2)]
+        for burn in burns:
+            _, err = burn.communicate(timeout=60)
+            assert burn.returncode == 0, err
+        assert bench.host.states() == ["programmed", "programmed"]
+
     @pytest.mark.parametrize("text", ["", "\n", "-rf", "a\nb", "x" * 257, "\x1b[2J", "\0"])
     def test_an_id_that_cannot_be_handed_back(self, bench, text):
         program = bench.tool.read_text().replace("print(regions[index])", f"sys.stdout.write({text!r})")
