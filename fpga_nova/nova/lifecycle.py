@@ -31,6 +31,12 @@ def burn(manager: Any, instance: Any) -> None:
         region_id = tracker.burn(instance.uuid, core)
     except errors.FpgaError as error:
         raise hooks.FatalHookException(f"FPGA: {error}") from error
+    except Exception as error:
+        # Any other exception of a hook is ignored, and the server would come up without what it was asked for.
+        LOG.exception("Burning IP core %s for server %s failed unexpectedly", core, instance.uuid)
+        tracker.erase(instance.uuid, None)
+        tracker.built(instance.uuid)
+        raise hooks.FatalHookException(f"FPGA: unexpected {type(error).__name__}; see nova-compute's log") from error
     if region_id is not None:
         LOG.info("Region %s runs IP core %s for server %s", region_id, core, instance.uuid)
         instance.fpga_device = region_id

@@ -288,7 +288,8 @@ class Tree:
                 continue  # the same bytes, but put there by another installation, which has its own compiled files
             self._remove_caches(file.path, record)
             for cache in self._caches_of(file.path, record.caches):
-                records.place(package / cache, records.kept(package, "before", cache), record.caches[cache])
+                if (package / cache).parent.is_dir():  # somebody may have removed all compiled files meanwhile
+                    records.place(package / cache, records.kept(package, "before", cache), record.caches[cache])
         records.drop(package)
         return done
 
@@ -308,7 +309,7 @@ class Tree:
         """Compile a patched file for this interpreter if it was compiled before: who runs Nova may not write here."""
         staged = self.nova.package / records.DIRECTORY / "compiled"
         for cache in self._caches_of(name, record.caches):
-            if cache.endswith(f".{sys.implementation.cache_tag}.pyc"):
+            if cache.endswith(f".{sys.implementation.cache_tag}.pyc") and (self.nova.package / cache).parent.is_dir():
                 path = str(self.nova.package / name)
                 py_compile.compile(path, cfile=str(staged), dfile=path, doraise=True)
                 metadata = dataclasses.replace(record.caches[cache], mtime_ns=time.time_ns())

@@ -182,6 +182,17 @@ class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
         self.cards["host1"].behave(BROKEN)
         self.check_fault(self.boot(self.flavor(), state="ERROR"))
 
+    def test_unexpected_error_does_not_boot_a_server_without_its_fpga(self):
+        self.host("host1", 1)
+
+        def fail(*args, **kwargs):
+            raise UnicodeError("not in the plan")
+
+        self.stub_out("fpga_nova.clients.runner.Runner.burn", fail)
+        server = self.boot(self.flavor(), state="ERROR")
+        self.assertIn("FPGA: unexpected UnicodeError", server["fault"]["message"])
+        self.assertEqual((1, 0), self.counts("host1"))
+
     def test_region_taken_behind_the_schedulers_back(self):
         self.host("host1", 1)
         (region,) = self.cards["host1"].regions()

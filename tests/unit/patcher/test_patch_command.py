@@ -85,6 +85,15 @@ def test_compiled_files_never_hide_the_patch(packages):
     assert contents(packages) == before
 
 
+def test_compiled_files_removed_by_someone(packages):
+    fpga_nova("apply", "--nova", packages)
+    for directory in [*packages.rglob("__pycache__")]:
+        shutil.rmtree(directory)
+    done = fpga_nova("revert", "--nova", packages)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert fpga_nova("apply", "--nova", packages).returncode == 0
+
+
 def test_refuses_another_release(packages):
     (info,) = packages.glob("nova-*.dist-info")
     info.rename(packages / "nova-25.1.0.dist-info")
