@@ -33,6 +33,7 @@ BUILD_PACKAGES = ("gcc", "libc6-dev", "libvirt-dev", "pkg-config", "python3-dev"
 RUN_PACKAGES = (
     "busybox-static",
     "fpga-icestorm",
+    "liblzo2-2",
     "libvirt-clients",
     "libvirt-daemon",
     "libvirt-daemon-driver-qemu",
@@ -46,7 +47,7 @@ RUN_PACKAGES = (
 )
 
 #: Debian packages that the tests and the demo check the FPGAs' answers with.
-TEST_PACKAGES = ("iverilog", "liblzo2-2")
+TEST_PACKAGES = ("iverilog", "nextpnr-ice40", "openfpgaloader", "yosys")
 
 #: System users that the services run as.
 USERS = ("keystone", "glance", "placement", "neutron", "nova")
@@ -82,7 +83,7 @@ def bootstrap(state: State, with_tests: bool) -> None:
     install_packages(state, BUILD_PACKAGES)
     with concurrent.futures.ThreadPoolExecutor() as pool:
         # The rest of Debian's packages come while pip is busy with Python's.
-        packages = pool.submit(install_packages, state, (*RUN_PACKAGES, *TEST_PACKAGES))
+        packages = pool.submit(install_packages, state, (*RUN_PACKAGES, *(TEST_PACKAGES if with_tests else ())))
         python = pool.submit(make_venv, state, with_tests)
         python.result()
         packages.result()
