@@ -24,12 +24,12 @@ _EXIT_CODES = """
 exit codes:
   0   done
   1   anything that has no code of its own; 2 wrong usage
-  31  erase: failed, the region is quarantined      64  burn: no matching hardware
-  32  erase: region store not readable              65  burn: no free region
-  33  erase: unknown region                         66  burn: image not found or not downloadable
-  127 status: device not accessible                 67  burn: archive or manifest not valid
-  128 status, burn, list: store not readable        68  burn: refused by policy
-                                                    69  burn: programming or read-back failed
+  31  erase, release: failed, the region is         64  burn: no matching hardware
+      quarantined                                   65  burn: no free region
+  32  erase: region store not readable              66  burn: image or archive not found or not readable
+  33  erase, release: unknown region                67  burn: archive or manifest not valid
+  127 status: device not accessible                 68  burn: refused by policy
+  128 any but erase: region store not readable      69  burn: programming or read-back failed
 
 examples:
   fpga-cli burn dd834aa4-f950-40e6-8c23-9dab7f3f0138
@@ -222,7 +222,9 @@ def _upload(arguments: argparse.Namespace) -> None:
         try:
             import openstack
         except ImportError as error:
-            raise errors.FpgaError("upload needs openstacksdk: pip install 'fpga-nova[upload]'") from error
+            raise errors.FpgaError(
+                "upload needs the Python package openstacksdk: install it beside fpga-nova"
+            ) from error
         from fpga_nova.clients import glance
 
         try:

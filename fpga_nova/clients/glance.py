@@ -144,15 +144,10 @@ def session_from_conf(conf: Any, group: str) -> tuple[Any, dict[str, Any]]:
                 "or burn a local archive with --file"
             )
         session = loading.load_session_from_conf_options(conf, group, auth=auth)
-    except ksa_exceptions.ClientException as error:
+        adapter: dict[str, Any] = {}
+        loading.adapter.process_conf_options(conf[group], adapter)
+    except (ksa_exceptions.ClientException, TypeError) as error:
         raise errors.ImageNotAvailable(f"credentials for Glance in [{group}] cannot be used: {error}") from error
-    options = conf[group]
-    adapter = {
-        "interface": options.valid_interfaces,
-        "region_name": options.region_name,
-        "endpoint_override": options.endpoint_override,
-        "connect_retries": options.connect_retries,
-    }
     return session, {key: value for key, value in adapter.items() if value is not None}
 
 

@@ -231,8 +231,8 @@ class Engine:
 
     def _wipe(self, region: model.Region) -> model.Region:
         erasing = self._store.transition(region, RegionState.ERASING)
-        device = self._device(region)
         try:
+            device = self._device(erasing)
             device.erase(erasing)
             device.verify(erasing, None)
         except Exception as error:  # whatever a driver raises, the region was not proved blank

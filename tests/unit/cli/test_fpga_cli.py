@@ -157,6 +157,17 @@ def test_failed_erase_quarantines(host, core_archive):
     assert host.cli("status") == "Used regions: 1/3\n"
 
 
+def test_a_driver_that_was_switched_off(host, core_archive):
+    """Its region cannot be wiped, and is not offered again until an operator has seen to it."""
+    region = burn(host, core_archive)
+    host.configure(devices="soft")
+    assert "driver 'sim' is not enabled" in host.cli("erase", region, code=31)
+    host.configure()
+    assert host.cli("status") == "Used regions: 1/3\n"
+    host.cli("release", region)
+    assert host.cli("status") == "Used regions: 0/3\n"
+
+
 def test_owners(host, core_archive):
     mine, other = str(uuid.uuid4()), str(uuid.uuid4())
     region = burn(host, core_archive, "--owner", mine)
