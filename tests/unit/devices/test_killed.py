@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import signal
 import time
@@ -82,3 +83,19 @@ def test_the_file_that_the_tool_reads_is_not_swept_away(bench):
     bench.host.cli("burn", "--file", archive, code=65)  # makes and sweeps temporary directories
     path = pathlib.Path(stand_ins.calls(bench.tool)[-1]["argv"][-1])
     assert path.read_bytes().startswith(b"XeonFPGA")
+
+
+def test_the_tools_id_of_its_region_is_not_lost(tmp_path):
+    """The tool printed its id when fpga-cli, which was to take it down, was dead; still its region can be erased."""
+    bench = benches.CommandBench(tmp_path)
+    bench.configure(command_timeout=30)
+    archive = bench.archive()
+    bench.host.cli("status")
+    kill_while_loading(bench, archive, 2)
+    regions = bench.tool.parent / "regions.json"
+    wait_for(regions)
+    time.sleep(0.5)
+    assert any(json.loads(regions.read_text()))
+    bench.host.cli("recover")
+    assert bench.host.states() == ["free", "free"]
+    assert not any(json.loads(regions.read_text()))
