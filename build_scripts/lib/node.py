@@ -57,10 +57,9 @@ class Node:
         self._lay_out()
         entries = sorted(entry.name for entry in (self.directory / "etc").iterdir())
         layout = digest(pathlib.Path(holder.__file__).read_text(), *entries)
-        if self.holder():
-            if self.state.read(self._file()).get("layout") == layout:
-                return
-            self.down()
+        if self.holder() and self.state.read(self._file()).get("layout") == layout:
+            return
+        self.down()
         for entry in (self.directory / "run").iterdir():  # a host starts with an empty /run
             shutil.rmtree(entry) if entry.is_dir() and not entry.is_symlink() else entry.unlink()
         reader, writer = os.pipe()
@@ -101,23 +100,18 @@ class Node:
     def down(self) -> None:
         """End every process of the node, whoever started it in there, and with the last one its namespaces."""
         held = self.holder()
-        if held is None:
-            return
         process.stop([one for one in self.members() if one != held], timeout=10)
-        process.stop([held], timeout=2)
+        process.stop([held] if held else [], timeout=2)
 
     def members(self) -> list[process.Process]:
-        """Return the processes that live in the node's mount namespace."""
-        held = self.holder()
-        if held is None:
-            return []
-        namespace = pathlib.Path(f"/proc/{held.pid}/ns/mnt").readlink()
+        """Return the processes that live in the node: those whose /run is the node's."""
+        run = (self.directory / "run").stat()
         found = []
         for entry in pathlib.Path("/proc").iterdir():
             if not entry.name.isdigit():
                 continue
             try:
-                inside = (entry / "ns/mnt").readlink() == namespace
+                inside = os.path.samestat((entry / "root/run").stat(), run)
             except OSError:  # it ended meanwhile, or is a kernel thread
                 continue
             one = process.identify(int(entry.name)) if inside else None
