@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The soft FPGA's driver: cards that the operator names, regions that run real iCE40 bitstreams on the host.
 
-A card is there while its directory `<state_path>/soft/NAME` is. The driver makes it once, when it first sees the card
-in the configuration, and remembers that (`.inserted-NAME` beside it): removing the directory pulls the card, making it
-again puts it back.
+A card is there while its directory `<state_path>/soft/NAME` is (:func:`fpga_nova.devices.cardlist.pluggable`):
+removing the directory pulls the card, making it again puts it back.
 """
 
 from __future__ import annotations
@@ -12,23 +11,19 @@ import contextlib
 import grp
 import hashlib
 import pathlib
-import re
 from collections.abc import Sequence
 
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.devices import base
+from fpga_nova.devices import base, cardlist
 from fpga_nova.softfpga import cache, confine, region, server
 from fpga_nova.softfpga.boards import BOARDS, REGION_TYPE, Board
 
 VENDOR = "lattice"
-MAX_REGIONS = 64
 
 #: Bytes of the largest bitstream that is looked at: that of an HX8K has 135,100, and a comment.
 MAX_BITSTREAM = 1 << 20
-
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,31}\Z", re.ASCII)
 
 
 class SoftDevice(base.Device):
@@ -40,14 +35,15 @@ class SoftDevice(base.Device):
             default=[],
             help="""
 Soft FPGA cards of this host, each NAME:BOARD:REGIONS, for example `fpga0:soft-hx1k:2,fpga1:soft-hx8k:1`. A name is
-lower-case letters, digits and hyphens; a board is soft-hx1k or soft-hx8k; a card has 1 to 64 regions.
+lower-case letters, digits and hyphens; a board is soft-hx1k or soft-hx8k; a card has 1 to 64 regions. Read by fpga-cli.
 """,
         ),
         cfg.StrOpt(
             "soft_user",
             default="nobody",
             help="""
-User that a soft region's bitstream is decoded and run as, where fpga-cli runs as root. Never root.
+User that a soft region's bitstream is decoded and run as, where fpga-cli runs as root. Never root; best a user that
+nothing else on the host runs as. Read by fpga-cli.
 """,
         ),
         cfg.IntOpt(
@@ -56,7 +52,7 @@ User that a soft region's bitstream is decoded and run as, where fpga-cli runs a
             min=1000,
             help="""
 Clock cycles that the core of a soft region may run without taking or giving a byte; then its connection is closed and
-the core is reset.
+the core is reset. Read by fpga-cli.
 """,
         ),
         cfg.IntOpt(
@@ -64,20 +60,17 @@ the core is reset.
             default=16 << 20,
             min=1,
             max=1 << 30,
-            help="Longest message to the core of a soft region, and its longest answer, in bytes.",
+            help="Longest message to the core of a soft region, and its longest answer, in bytes. Read by fpga-cli.",
         ),
     )
 
     def discover(self) -> Sequence[model.Card]:
         """Return the configured cards whose directory is there."""
         cards = []
-        for name, board, count in parse_cards(self.conf.soft_cards):
-            path = self._card_path(name)
-            marker = path.with_name(f".inserted-{name}")
-            if not marker.exists():
-                path.mkdir(mode=0o700, parents=True, exist_ok=True)
-                marker.touch(mode=0o600)
+        for name, board_name, count in cardlist.parse("soft_cards", self.conf.soft_cards, BOARDS):
+            path = cardlist.pluggable(self.state_path / "soft", name)
             if path.is_dir():
+                board = BOARDS[board_name]
                 slots = tuple(model.Slot(index, REGION_TYPE, board.interface_id) for index in range(count))
                 cards.append(model.Card(f"soft:{name}", "soft", VENDOR, board.name, str(path), slots))
         return cards
@@ -151,8 +144,6 @@ the core is reset.
 
     def _region(self, wanted: model.Region) -> region.SoftRegion:
         name = wanted.card_id.partition(":")[2]
-        if not _NAME.match(name):
-            raise errors.DeviceNotAccessible(f"{wanted.card_id} is no soft card")
         return region.SoftRegion(
             self.run_path / "soft" / name / str(wanted.index), self.run_path / "endpoints" / f"{wanted.id}.sock"
         )
@@ -197,35 +188,6 @@ the core is reset.
             return grp.getgrnam(group).gr_gid if group else None
         except KeyError:
             raise errors.ConfigurationInvalid(f"endpoint_group: there is no group {group!r}") from None
-
-
-def _parse_card(entry: str) -> tuple[str, Board, int]:
-    parts = entry.split(":")
-    if len(parts) != 3:
-        raise errors.ConfigurationInvalid(f"soft_cards: {entry!r} is not NAME:BOARD:REGIONS")
-    name, board, count = parts
-    if not _NAME.match(name):
-        raise errors.ConfigurationInvalid(
-            f"soft_cards: {entry!r}: a name is up to 32 lower-case letters, digits and hyphens"
-        )
-    if board not in BOARDS:
-        raise errors.ConfigurationInvalid(f"soft_cards: {entry!r}: the boards are {', '.join(sorted(BOARDS))}")
-    if not re.fullmatch("[0-9]{1,3}", count) or not 1 <= int(count) <= MAX_REGIONS:
-        raise errors.ConfigurationInvalid(f"soft_cards: {entry!r}: a card has 1 to {MAX_REGIONS} regions")
-    return name, BOARDS[board], int(count)
-
-
-def parse_cards(entries: Sequence[str]) -> list[tuple[str, Board, int]]:
-    """Return name, board and number of regions of each entry of `soft_cards`.
-
-    :raises fpga_nova.errors.ConfigurationInvalid: naming the entry that cannot be used
-    """
-    cards = [_parse_card(entry) for entry in entries]
-    names = [name for name, _board, _count in cards]
-    for entry, name in zip(entries, names):
-        if names.count(name) > 1:
-            raise errors.ConfigurationInvalid(f"soft_cards: {entry!r}: the name {name} is there twice")
-    return cards
 
 
 def _read(bitstream: model.Bitstream) -> bytes:
