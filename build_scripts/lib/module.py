@@ -248,10 +248,10 @@ class Daemon(Module, abc.ABC):
 
     def _running(self) -> process.Process | None:
         record = self.state.read(self._file())
-        if not record or self.node.holder() is None:
+        if not record:
             return None
         found = process.Process(record["pid"], record["started"], record["boot"])
-        return found if found.alive() else None
+        return found if found.alive() and self.node.holds(found) else None
 
     def _file(self) -> str:
         return f"run/{self.node.name}.{self.name}.json"

@@ -119,6 +119,19 @@ class Node:
                 found.append(one)
         return found
 
+    def holds(self, one: process.Process) -> bool:
+        """Whether a process lives in the namespaces that the node has now."""
+        held = self.holder()
+        if held is None:
+            return False
+        try:
+            return (
+                pathlib.Path(f"/proc/{one.pid}/ns/mnt").readlink()
+                == pathlib.Path(f"/proc/{held.pid}/ns/mnt").readlink()
+            )
+        except FileNotFoundError:
+            return False
+
     def command(self, argv: Sequence[str], user: str = "root") -> list[str]:
         """Return the argument vector that runs `argv` inside the node as `user`.
 
