@@ -185,7 +185,9 @@ class DflDevice(Device):
         try:
             return self._blanks()[region.interface_id]
         except KeyError:
-            raise errors.EraseFailed(f"[fpga] dfl_blank has no blank for interface {region.interface_id}") from None
+            raise errors.ConfigurationInvalid(
+                f"[fpga] dfl_blank has no blank for interface {region.interface_id}"
+            ) from None
 
     def _load(self, region: model.Region, path: str, failure: type[errors.FpgaError]) -> None:
         address = self._address(region)

@@ -225,7 +225,7 @@ class OpenFpgaLoaderDevice(Device):
             if index == entry.get("chain", index) and int(idcode, 16) & _WITHOUT_REVISION == wanted:
                 if (manufacturer, length) not in _LOAD_USERCODE:
                     raise errors.ConfigurationInvalid(
-                        f"[fpga] openfpgaloader_card: name={entry['name']}: what a {manufacturer} FPGA with an "
+                        f"[fpga] openfpgaloader_card: name={entry['name']}: what an FPGA of {manufacturer} with an "
                         f"instruction register of {length} bits holds cannot be proved"
                     )
                 return _LOAD_USERCODE[manufacturer, length]

@@ -149,7 +149,7 @@ class XrtDevice(Device):
         try:
             return self._blanks()[region.board]
         except KeyError:
-            raise errors.EraseFailed(f"[fpga] xrt_blank has no blank for platform {region.board}") from None
+            raise errors.ConfigurationInvalid(f"[fpga] xrt_blank has no blank for platform {region.board}") from None
 
     def _build(self, region: model.Region, bitstream: model.Bitstream | None) -> str:
         """Return the UUID of the xclbin that the card must show."""

@@ -117,6 +117,32 @@ def test_another_fpga(bench, loaded):
         device.program(region, core)
 
 
+def test_an_fpga_that_cannot_be_asked(bench):
+    """An Efinix Trion: openFPGALoader knows it, but nobody here knows how to read back what it holds."""
+    bench.fpga.idcode = 0x00210A79
+    bench.configure(openfpgaloader_card=bench.options()["openfpgaloader_card"].replace("0x0362d093", "0x00210a79"))
+    with pytest.raises(errors.ConfigurationInvalid, match=r"what an FPGA of efinix .* cannot be proved"):
+        bench.device().discover()
+
+
+def test_formats_without_a_header_go_by_the_function(bench):
+    bench.configure(openfpgaloader_card=f"{bench.options()['openfpgaloader_card']} format=bin")
+    device = bench.device()
+    region, core = bench.region(device), bench.core()
+    core.path.write_bytes(xvc.words_of(core.path.read_bytes()))
+    device.program(region, core)
+    device.verify(region, core)
+    assert bench.fpga.received == core.path.read_bytes()
+
+
+def test_what_a_guest_gets(bench):
+    text = bench.options()["openfpgaloader_card"].replace("node=/dev/ttyUSB1", "pci=0000:3b:00.0")
+    bench.configure(openfpgaloader_card=text)
+    (card,) = bench.device().discover()
+    assert card.pci_address == "0000:3b:00.0"
+    assert bench.device().endpoint(bench.region()).kind == "pci"
+
+
 def test_a_name_cannot_turn_a_bitstream_into_jtag_commands(bench, loaded):
     """openFPGALoader plays any file with .svf in its path, and a core's bytes could be such commands."""
     device, region, _ = loaded

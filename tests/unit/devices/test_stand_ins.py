@@ -263,3 +263,25 @@ def test_words_of_entries(tmp_path):
     bench.configure(dfl_blank=f"{good}\ndfl_blank = {good}")
     with pytest.raises(errors.ConfigurationInvalid, match="is given twice"):
         bench.device().discover()
+
+
+@pytest.mark.parametrize("kind", [benches.DflBench, benches.XrtBench, benches.FpgaRegionBench])
+def test_a_core_of_which_nobody_knows_what_it_shows(tmp_path, kind):
+    bench = kind(tmp_path)
+    device, region, core = bench.device(), bench.region(), bench.core()
+    device.program(region, core)
+    with pytest.raises(errors.ReadBackMismatch, match="nobody knows"):
+        device.verify(region, type(core)("0" * 64, core.size, None, None))
+
+
+@pytest.mark.parametrize(("kind", "option"), [(benches.DflBench, "dfl_blank"), (benches.XrtBench, "xrt_blank")])
+def test_a_blank_that_is_no_longer_configured(tmp_path, kind, option):
+    bench = kind(tmp_path)
+    region, core = bench.region(), bench.core()
+    bench.device().program(region, core)
+    values = bench.options()
+    del values[option]
+    bench.host.configure(devices=bench.driver, **values)
+    for call in (lambda: bench.device().erase(region), lambda: bench.device().verify(region, None)):
+        with pytest.raises(errors.ConfigurationInvalid, match=rf"\[fpga\] {option} has no blank"):
+            call()

@@ -61,6 +61,7 @@ class Fpga:
     """The FPGA with its test access port."""
 
     def __init__(self) -> None:
+        self.idcode = 0x0362D093
         self.done = False
         self.done_stays_low = False
         self.user_code = 0xFFFFFFFF
@@ -102,7 +103,7 @@ class Fpga:
             # UG470 table 6-4: DONE, INIT, ISC_ENABLED, ISC_DONE, 0, 1
             self._register = [1, 0, 0, 0, 1, int(self.done)]
         elif self._state == "capture-dr":
-            value = {IDCODE: 0x0362D093, USERCODE: self.user_code}.get(self._instruction)
+            value = {IDCODE: self.idcode, USERCODE: self.user_code}.get(self._instruction)
             self._register = [0] if value is None else [value >> bit & 1 for bit in range(32)]
         elif self._state == "update-ir":
             self._instruction = sum(bit << index for index, bit in enumerate(self._register))
