@@ -99,13 +99,13 @@ class GlanceImages:
 
     def upload(
         self, file: IO[bytes], manifest: model.Manifest, manifest_text: str, **attributes: str
-    ) -> tuple[str, str]:
+    ) -> str:
         """Upload an IP core with what others choose it by: manifest, tag, vendor, type and function.
 
         :param file: the archive
         :param manifest_text: the manifest as it stands in the archive
         :param attributes: further image attributes: id, name, visibility
-        :returns: (image id, visibility)
+        :returns: the image's id
         :raises fpga_nova.errors.FpgaError: Glance refuses; no half-uploaded image is left
         """
         attributes.setdefault("name", manifest.name)
@@ -126,7 +126,7 @@ class GlanceImages:
             except BaseException:
                 self._client.images.delete(image["id"])
                 raise
-        return image["id"], image["visibility"]
+        return str(image["id"])
 
 
 def session_from_conf(conf: Any, group: str) -> tuple[Any, dict[str, Any]]:

@@ -17,7 +17,7 @@ exit codes:
   0  done, or there was nothing to do
   1  refused or failed: one line says why, and nothing was touched
   2  the command line is wrong
-  and for status: 0 patched, 3 not patched, 4 cut short, 5 changed since
+  and for status: 0 patched, 3 not patched, 4 cut short, 5 changed since, 6 patched by another version of fpga-nova
 
 what to do after an apply, once per cloud:
   nova-manage db sync              adds the columns; harmless when repeated

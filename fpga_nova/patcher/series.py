@@ -13,10 +13,9 @@ import dataclasses
 import os
 import pathlib
 import re
-import shutil
 import subprocess
 import tempfile
-from collections.abc import Collection
+from collections.abc import Callable
 
 import yaml
 
@@ -46,14 +45,11 @@ class Series:
         found = {name for patch in self.patches for name in _TARGET.findall(patch.read_text(encoding="utf-8"))}
         return sorted(found)
 
-    def apply_to(
-        self, nova: pathlib.Path, backwards: bool = False, absent: Collection[str] = ()
-    ) -> dict[str, bytes | None]:
-        """Return what each file of :meth:`files` would be, without touching `nova`; None for a file that would go.
+    def apply_to(self, read: Callable[[str], bytes | None], backwards: bool = False) -> dict[str, bytes | None]:
+        """Return what the patches make of each file of :meth:`files`; None for a file that would go.
 
-        :param nova: package directory of Nova
+        :param read: gives the bytes of a file, None where there is none
         :param backwards: take the patches out instead
-        :param absent: files to take as not there
         :raises DoesNotApply: with what patch(1) said of the first patch that does not fit
         :raises fpga_nova.errors.ConfigurationInvalid: there is no patch(1)
         """
@@ -61,9 +57,10 @@ class Series:
         with tempfile.TemporaryDirectory(prefix="fpga-nova-") as directory:
             copy = pathlib.Path(directory)
             for name in names:
-                if name not in absent and (nova / name).is_file():
+                data = read(name)
+                if data is not None:
                     (copy / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(nova / name, copy / name)
+                    (copy / name).write_bytes(data)
             for patch in reversed(self.patches) if backwards else self.patches:
                 _run_patch(patch, copy, backwards)
             return {name: (copy / name).read_bytes() if (copy / name).is_file() else None for name in names}

@@ -17,7 +17,7 @@ import pathlib
 import py_compile
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from fpga_nova import errors
 from fpga_nova.patcher import record as records
@@ -37,6 +37,7 @@ class State(enum.Enum):
     NOT_APPLIED = 3
     PARTLY = 4
     CHANGED = 5
+    OTHER_PATCHES = 6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,6 +80,11 @@ class Tree:
         missing = [file.path for file in record.files if self._hash(file.path) != file.after]
         if missing:
             return Status(State.CHANGED, f"patched, and put back since: {', '.join(missing)}")
+        if self._has_other_patches(record):
+            return Status(
+                State.OTHER_PATCHES,
+                "patched by another version of fpga-nova; `apply` puts the patches of this one in their place",
+            )
         return Status(State.APPLIED, f"patched, {len(record.files)} files")
 
     def check(self) -> str:
@@ -92,7 +98,7 @@ class Tree:
         if status.state is State.PARTLY:
             return status.text
         self._require_release()
-        names = self._plan(self._stale(records.load(self.nova.package)))
+        names = self._plan(self._source(status, records.load(self.nova.package)))
         return f"the series applies: {len(names)} files"
 
     def apply(self) -> list[str]:
@@ -116,8 +122,7 @@ class Tree:
                 self._require_writable()
                 self._roll_back(record, overwrite=False)
                 record = None
-            stale = self._stale(record)
-            after = self._plan(stale)
+            after = self._plan(self._source(status, record))
             self._require_writable()
             if record is not None:
                 self._roll_back(record, overwrite=False)
@@ -165,24 +170,52 @@ class Tree:
             return False
         return record.nova_version != self.nova.version or all(hashes[file.path] == file.before for file in changed)
 
-    def _stale(self, record: Record | None) -> set[str]:
-        """Return the files that an earlier patch added to a Nova that was replaced since; they go before an apply.
+    def _source(self, status: Status, record: Record | None) -> Callable[[str], bytes | None]:
+        """Return what gives the files as they will be when an apply begins its work.
 
-        :raises Refused: the Nova was not replaced, but changed by someone
+        :raises Refused: the Nova was changed by someone since it was patched
         """
         if record is None:
-            return set()
+            return self._bytes
+        if status.state is State.OTHER_PATCHES:
+            return self._originals(record)
         if not self._replaced(record):
-            raise Refused(f"{self.status().text}; see `revert`")
-        return {f.path for f in record.files if f.before is None and self._hash(f.path) == f.after}
+            raise Refused(f"{status.text}; see `revert`")
+        # What an earlier patch added to a Nova that was replaced since goes before an apply.
+        stale = {f.path for f in record.files if f.before is None and self._hash(f.path) == f.after}
+        return lambda name: None if name in stale else self._bytes(name)
+
+    def _bytes(self, name: str) -> bytes | None:
+        path = self.nova.package / name
+        return path.read_bytes() if path.is_file() else None
+
+    def _originals(self, record: Record) -> Callable[[str], bytes | None]:
+        """Return what gives each file as it was before the patch."""
+        before = {file.path: file.before for file in record.files}
+
+        def read(name: str) -> bytes | None:
+            if name not in before:
+                return self._bytes(name)
+            return None if before[name] is None else records.kept(self.nova.package, "before", name)
+
+        return read
+
+    def _has_other_patches(self, record: Record) -> bool:
+        """Return whether the series, as it is now, makes something else of the files than what the record has."""
+        try:
+            after = self.series.apply_to(self._originals(record))
+        except DoesNotApply:
+            return True
+        now = {name: records.digest(data) for name, data in after.items() if data is not None}
+        return now != {file.path: file.after for file in record.files}
 
     def _status_without_record(self) -> Status:
         self._require_release()
         try:
-            self.series.apply_to(self.nova.package)
+            self.series.apply_to(self._bytes)
         except DoesNotApply as error:
             try:
-                self.series.apply_to(self.nova.package, backwards=True)
+                self.series.apply_to(self._bytes, backwards=True)
             except DoesNotApply:
                 return Status(State.CHANGED, f"neither patched nor as released: {error}")
             return Status(State.APPLIED, "patched, but not by this command: there is no record", by_hand=True)
@@ -200,13 +233,13 @@ class Tree:
             if not os.access(directory, os.W_OK):
                 raise Refused(f"{directory} is not writable; run this as root or as the owner of that Nova")
 
-    def _plan(self, stale: set[str]) -> dict[str, bytes]:
+    def _plan(self, source: Callable[[str], bytes | None]) -> dict[str, bytes]:
         """Return the bytes to come of each file: the dry run.
 
-        :param stale: files to take as not there
+        :raises Refused: the series does not apply
         """
         try:
-            after = self.series.apply_to(self.nova.package, absent=stale)
+            after = self.series.apply_to(source)
         except DoesNotApply as error:
             raise Refused(str(error)) from error
         return {name: data for name, data in after.items() if data is not None}

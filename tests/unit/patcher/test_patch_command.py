@@ -12,7 +12,7 @@ import sys
 
 import pytest
 
-from fpga_nova.patcher import record, series
+from fpga_nova.patcher import locate, record, series, tree
 from tests.unit.patcher.conftest import ROOT, contents, fpga_nova
 
 ADDED = ["compute/fpga.py", "compute/hooks.py", "scheduler/filters/fpga_filter.py"]
@@ -45,6 +45,28 @@ def test_apply_and_revert(packages):
     assert reverted.returncode == 0, reverted.stderr
     assert contents(packages) == before
     assert fpga_nova("revert", "--nova", packages).returncode == 0
+
+
+def test_an_older_series_is_replaced(packages, tmp_path):
+    """Nova was patched by a fpga-nova whose patches were others: status says so, apply replaces them."""
+    before = contents(packages)
+    older = pathlib.Path(shutil.copytree(ROOT / "patches", tmp_path / "patches"))
+    text = (older / "compute.patch").read_text()
+    assert "fpga.audit(self, context, nodename)" in text
+    (older / "compute.patch").write_text(
+        text.replace("fpga.audit(self, context, nodename)", "fpga.audit(self, context)")
+    )
+    tree.Tree(locate.find(packages), series.load(older)).apply()
+    status = fpga_nova("status", "--nova", packages)
+    assert (status.returncode, "another version of fpga-nova" in status.stdout) == (6, True)
+    assert fpga_nova("check", "--nova", packages).returncode == 0
+
+    done = fpga_nova("apply", "--nova", packages)
+    assert (done.returncode, "patched" in done.stdout) == (0, True), done.stderr
+    assert b"nodename)" in (packages / "nova/compute/resource_tracker.py").read_bytes()
+    assert fpga_nova("status", "--nova", packages).returncode == 0
+    fpga_nova("revert", "--nova", packages)
+    assert contents(packages) == before
 
 
 def test_same_bytes_as_patch_by_hand(packages, tmp_path):
