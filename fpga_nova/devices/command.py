@@ -27,10 +27,10 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
+from fpga_nova.core.tool import Tool
 from fpga_nova.devices import entries, sysfs
 from fpga_nova.devices.base import Device
 from fpga_nova.devices.probed import PROBE_TIMEOUT, Probed
-from fpga_nova.devices.tool import Tool, timeout_option
 
 _FIELDS = {
     "name": entries.NAME,
@@ -60,7 +60,7 @@ class CommandDevice(Device):
             "the number of the region; pci: the card's PCI address, if it has one. For example `name=a "
             "tool=/opt/acme/fpga vendor=acme board=acme-x1 type=full node=/dev/acme{index}`. Read by fpga-cli.",
         ),
-        timeout_option("command", 600),
+        entries.timeout_option("command", 600),
     )
 
     def discover(self) -> Sequence[model.Card]:

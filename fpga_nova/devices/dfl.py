@@ -34,9 +34,9 @@ from collections.abc import Iterator, Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
+from fpga_nova.core.tool import Tool
 from fpga_nova.devices import entries, identity, sysfs
 from fpga_nova.devices.base import Device
-from fpga_nova.devices.tool import Tool, timeout_option
 
 LOG = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ class DflDevice(Device):
             help="The executable of dfl_loader, if it is not found by its name in the system's directories: an "
             "absolute path. Read by fpga-cli.",
         ),
-        timeout_option("dfl", 300),
+        entries.timeout_option("dfl", 300),
         sysfs.root_option("dfl"),
     )
 

@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options that describe one card or one blank each, as words KEY=VALUE, and the forms that values may have."""
+"""Options of drivers: such as describe one card or one blank each, as words KEY=VALUE, and a tool's time limit."""
 
 from __future__ import annotations
 
 import dataclasses
 import re
 from collections.abc import Mapping, Sequence
+
+from oslo_config import cfg
 
 from fpga_nova import errors
 
@@ -74,3 +76,13 @@ def of_card(entries: Sequence[dict[str, str]], driver: str, card_id: str) -> dic
         if card_id == f"{driver}:{entry['name']}":
             return entry
     raise errors.DeviceNotAccessible(f"card {card_id} is no longer configured")
+
+
+def timeout_option(driver: str, default: int) -> cfg.IntOpt:
+    """Return the option that limits a call of the tool of `driver`."""
+    return cfg.IntOpt(
+        f"{driver}_timeout",
+        default=default,
+        min=1,
+        help=f"Seconds that a call of the tool of the driver {driver} may take; then it is killed. Read by fpga-cli.",
+    )

@@ -33,10 +33,10 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
+from fpga_nova.core.tool import Tool
 from fpga_nova.devices import entries, identity, sysfs
 from fpga_nova.devices.base import Device
 from fpga_nova.devices.probed import Probed
-from fpga_nova.devices.tool import Tool, timeout_option
 
 _KERNEL_NAME = entries.Field(re.compile(r"[a-z][a-z_]{0,15}[0-9]{1,4}", re.ASCII), "a name that the kernel gave")
 _FIELDS = {
@@ -73,7 +73,7 @@ class FpgaRegionDevice(Device):
             "`HELPER identify REGION`, which prints the UUID of what runs. Required where there are cards. "
             "Read by fpga-cli.",
         ),
-        timeout_option("fpga_region", 120),
+        entries.timeout_option("fpga_region", 120),
         sysfs.root_option("fpga_region"),
     )
 

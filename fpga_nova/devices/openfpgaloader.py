@@ -31,10 +31,10 @@ from oslo_config import cfg
 
 from fpga_nova import errors, formats, model
 from fpga_nova.core import scratch
+from fpga_nova.core.tool import Tool
 from fpga_nova.devices import entries, identity, sysfs
 from fpga_nova.devices.base import Device
 from fpga_nova.devices.probed import PROBE_TIMEOUT, Probed
-from fpga_nova.devices.tool import Tool, timeout_option
 
 REGION_TYPE = "whole"
 
@@ -112,7 +112,7 @@ class OpenFpgaLoaderDevice(Device):
             help="The executable of openFPGALoader: an absolute path, or a name in the system's directories. "
             "Read by fpga-cli.",
         ),
-        timeout_option("openfpgaloader", 300),
+        entries.timeout_option("openfpgaloader", 300),
     )
 
     def discover(self) -> Sequence[model.Card]:

@@ -35,8 +35,8 @@ from oslo_config import cfg
 
 from fpga_nova import errors, model
 from fpga_nova.core import scratch
+from fpga_nova.core import tool as tools
 from fpga_nova.devices import entries, identity, sysfs
-from fpga_nova.devices import tool as tools
 from fpga_nova.devices.base import Device
 from fpga_nova.devices.probed import PROBE_TIMEOUT
 
@@ -70,7 +70,7 @@ class XrtDevice(Device):
             default="/opt/xilinx/xrt/bin/xbutil",
             help="The executable xbutil of XRT: an absolute path. Read by fpga-cli.",
         ),
-        tools.timeout_option("xrt", 300),
+        entries.timeout_option("xrt", 300),
         sysfs.root_option("xrt"),
     )
 

@@ -15,11 +15,13 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 
 LEAVES = {"fpga_nova.errors", "fpga_nova.model", "fpga_nova.config", "fpga_nova.paths"}
 
+#: What of core drivers may use: it imports leaves and each other alone, which test_tools_of_core holds it to.
+TOOLS_OF_CORE = {"fpga_nova.core.locks", "fpga_nova.core.scratch", "fpga_nova.core.tool"}
+
 #: Layer to what of our own packages it may import besides itself and the leaves.
 MAY_IMPORT = {
-    "fpga_nova.core": {"fpga_nova.devices.base"},
-    # locks and scratch are tools of core that import leaves alone; test_tools_of_core holds them to that.
-    "fpga_nova.devices": {"fpga_nova.softfpga", "fpga_nova.formats", "fpga_nova.core.locks", "fpga_nova.core.scratch"},
+    "fpga_nova.core": {"fpga_nova.devices.base", "fpga_nova.formats"},
+    "fpga_nova.devices": {"fpga_nova.softfpga", "fpga_nova.formats", *TOOLS_OF_CORE},
     "fpga_nova.formats": set(),
     "fpga_nova.softfpga": set(),
     "fpga_nova.clients": {"fpga_nova.core"},
@@ -97,10 +99,10 @@ def test_imports_of(path):
     assert violations(name_of(path), imports(path)) == []
 
 
-@pytest.mark.parametrize("name", ["locks", "scratch"])
+@pytest.mark.parametrize("name", sorted(TOOLS_OF_CORE))
 def test_tools_of_core(name):
-    ours = {each for each in imports(ROOT / "fpga_nova" / "core" / f"{name}.py") if within(each, {"fpga_nova"})}
-    assert {each for each in ours if not within(each, LEAVES | {"fpga_nova.core.locks"})} == set()
+    ours = {each for each in imports(ROOT / (name.replace(".", "/") + ".py")) if within(each, {"fpga_nova"})}
+    assert {each for each in ours if not within(each, LEAVES | TOOLS_OF_CORE)} == set()
 
 
 def test_every_module_is_in_a_layer():

@@ -12,7 +12,7 @@ import pytest
 
 from fpga_nova import errors
 from fpga_nova.core import locks
-from fpga_nova.devices import tool as tools
+from fpga_nova.core import tool as tools
 
 FAILURE = errors.ProgrammingFailed
 

@@ -23,8 +23,6 @@ import threading
 from collections.abc import Collection, Mapping, Sequence
 from typing import IO, Any
 
-from oslo_config import cfg
-
 from fpga_nova import errors
 from fpga_nova.core import locks, scratch
 
@@ -42,16 +40,6 @@ _AFTER = 1.0
 
 # ECMA-48: control sequences, as tools colour their words with.
 _CONTROL_SEQUENCE = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]")
-
-
-def timeout_option(driver: str, default: int) -> cfg.IntOpt:
-    """Return the option that limits a call of the tool of `driver`."""
-    return cfg.IntOpt(
-        f"{driver}_timeout",
-        default=default,
-        min=1,
-        help=f"Seconds that a call of the tool of the driver {driver} may take; then it is killed. Read by fpga-cli.",
-    )
 
 
 @dataclasses.dataclass(frozen=True)
