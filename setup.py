@@ -38,6 +38,7 @@ setup(
     data_files=[("etc/nova/rootwrap.d", ["etc/nova/rootwrap.d/fpga.filters"])],
     # zipfile36 brought Python 3.6's zipfile to older interpreters; no supported Nova runs on one.
     install_requires=[
+        "cryptography>=38",
         "jsonschema>=4.0",
         "keystoneauth1>=5.0",
         "oslo.concurrency>=5.0",

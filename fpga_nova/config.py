@@ -100,6 +100,48 @@ HOST_OPTS = [
         min=1,
         help="Largest IP-core archive accepted, and the largest sum of what it unpacks to, in MiB. Read by fpga-cli.",
     ),
+    cfg.StrOpt(
+        "policy_file",
+        help="Absolute path of the allow-list: a YAML file of rules by project, image_owner, vendor and function, of "
+        "which one must admit an IP core. Only root may be able to write it and its directory. Without it every IP "
+        "core is admitted. Read by fpga-cli.",
+    ),
+    cfg.StrOpt(
+        "require_signature",
+        default="if-present",
+        choices=[
+            ("never", "signatures are not looked at"),
+            (
+                "if-present",
+                "an image with any img_signature* property is burned only if the signature is good; without "
+                "signature_certificates none is looked at",
+            ),
+            ("always", "nothing is burned without a good signature, no local archive either"),
+        ],
+        help="Whether an IP core must be signed, by the image properties img_signature, img_signature_hash_method, "
+        "img_signature_key_type and img_signature_certificate_uuid, in Glance's form. Whoever may change an image's "
+        "properties can take its signature away; only `always` protects from that. Read by fpga-cli.",
+    ),
+    cfg.StrOpt(
+        "signature_certificates",
+        help="Absolute path of the directory with the certificates of those who may sign IP cores, "
+        "CERTIFICATE_UUID.pem; each is trusted for itself while it is valid. Only root may be able to write into it. "
+        "Read by fpga-cli.",
+    ),
+    cfg.StrOpt(
+        "scan_command",
+        help="Absolute path of an executable that may refuse a bitstream. It is run as root before a region is "
+        "touched, with the bitstream's path as its argument and what is known of it in the environment (FPGA_PROJECT, "
+        "FPGA_IMAGE_ID, FPGA_BOARD, ...). Exit code 0 admits; with any other its last words are the reason. "
+        "Read by fpga-cli.",
+    ),
+    cfg.IntOpt(
+        "scan_timeout",
+        default=60,
+        min=1,
+        help="Seconds that scan_command may take; then it is killed, and the bitstream refused. Keep it below "
+        "burn_timeout. Read by fpga-cli.",
+    ),
 ]
 
 

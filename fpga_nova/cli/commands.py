@@ -17,6 +17,7 @@ from typing import IO, Any
 from fpga_nova import errors, model, paths
 from fpga_nova.cli import options
 from fpga_nova.core import archive, images, scratch, summary
+from fpga_nova.core.admission import Admission, Admitted, Rules
 from fpga_nova.core.regions import Engine
 from fpga_nova.core.store import Store
 
@@ -85,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     what.add_argument("--file", metavar="ARCHIVE", type=pathlib.Path, help="a local IP-core archive instead")
     burn.add_argument("--owner", metavar="SERVER_ID", type=_uuid, help="the server that holds the region from now on")
 
+    burn.add_argument(
+        "--project",
+        metavar="PROJECT_ID",
+        type=_project,
+        help="the project of that server, which the policy_file may ask for",
+    )
+
     erase = add("erase", _erase, "wipe a region, prove it, and give it back")
     erase.add_argument("region_id", metavar="REGION_ID", nargs="?", help="id that burn printed")
     erase.add_argument(
@@ -131,28 +139,27 @@ def _parser() -> argparse.ArgumentParser:
 def _burn(arguments: argparse.Namespace) -> None:
     conf = options.load([arguments.config_file], glance=arguments.file is None)
     max_size = conf.fpga.max_archive_size << 20
+    rules = options.rules(conf)
     with (
         _engine(conf, arguments) as engine,
         scratch.directory(pathlib.Path(conf.fpga.state_path)) as directory,
-        _archive_file(arguments, conf, engine, max_size, directory) as file,
+        _archive_file(arguments, conf, rules, engine, max_size, directory) as (file, admission),
     ):
         core = archive.Archive(file, max_size)
-
-        def unpack(entry: model.BitstreamEntry) -> model.Bitstream:
-            path = core.unpack(entry, directory)
-            return model.Bitstream(entry.sha256, entry.size, path, core.manifest.function_id)
-
-        region = engine.burn(core.manifest, unpack, arguments.owner, arguments.image_id)
+        admitted = Admitted(core, admission, directory)
+        region = engine.burn(core.manifest, admitted.bitstream, arguments.owner, arguments.image_id)
     print(region.id)
 
 
 @contextlib.contextmanager
 def _archive_file(
-    arguments: argparse.Namespace, conf: Any, engine: Engine, max_size: int, directory: pathlib.Path
-) -> Iterator[IO[bytes]]:
+    arguments: argparse.Namespace, conf: Any, rules: Rules, engine: Engine, max_size: int, directory: pathlib.Path
+) -> Iterator[tuple[IO[bytes], Admission]]:
+    """Give the archive's file, and the judgement of it as far as it goes without the archive's manifest."""
     if arguments.file is not None:
+        admission = Admission(rules, arguments.project)
         with _open(arguments.file) as file:
-            yield file
+            yield file, admission
         return
     from fpga_nova.cli import progress
     from fpga_nova.clients import glance
@@ -160,10 +167,17 @@ def _archive_file(
     session, adapter = glance.session_from_conf(conf, "fpga")
     source = glance.GlanceImages(session, **adapter)
     info, manifest = images.show(source, arguments.image_id, max_size)
+    admission = Admission(rules, arguments.project, info)
+    # A core that is refused, or that no region here can take, costs no download.
+    admission.before_download(manifest)
     if manifest is not None:
-        engine.choose(manifest)  # a core that no region here can take costs no download
-    with progress.bar(f"image {info.name or info.id}") as report, images.fetch(source, info, directory, report) as file:
-        yield file
+        engine.choose(manifest)
+    with (
+        progress.bar(f"image {info.name or info.id}") as report,
+        images.fetch(source, info, directory, report, admission.update) as file,
+    ):
+        admission.after_download()
+        yield file, admission
 
 
 def _erase(arguments: argparse.Namespace) -> None:
@@ -298,6 +312,11 @@ def _uuid(text: str) -> str:
         return str(uuid.UUID(text))
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is no UUID") from None
+
+
+def _project(text: str) -> str:
+    """Take a project's id with or without dashes, and give it as Keystone does: without."""
+    return _uuid(text).replace("-", "")
 
 
 def _usage(message: str) -> int:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Sequence
 from typing import Any
 
 from fpga_nova import errors, paths
 from fpga_nova.cli import quick
+from fpga_nova.core import admission, policy
 
 
 def load(config_files: Sequence[str], glance: bool = False) -> Any:
@@ -38,6 +40,22 @@ def load(config_files: Sequence[str], glance: bool = False) -> Any:
     except cfg.Error as error:
         raise errors.ConfigurationInvalid(f"configuration cannot be used: {error}") from error
     return conf
+
+
+def rules(conf: Any) -> admission.Rules:
+    """Return what the operator wants of IP cores.
+
+    :raises fpga_nova.errors.ConfigurationInvalid: the policy file, or an option, cannot be used
+    """
+    certificates = conf.fpga.signature_certificates
+    return admission.Rules(
+        state_path=pathlib.Path(conf.fpga.state_path).absolute(),
+        policy=policy.load(pathlib.Path(conf.fpga.policy_file)) if conf.fpga.policy_file else None,
+        require_signature=conf.fpga.require_signature,
+        certificates=pathlib.Path(certificates) if certificates else None,
+        scan_command=conf.fpga.scan_command or None,
+        scan_timeout=conf.fpga.scan_timeout,
+    )
 
 
 def driver_classes(names: Sequence[str]) -> dict[str, Any]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hashlib
 import pathlib
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import IO, Protocol
 
 from fpga_nova import errors, model
@@ -22,7 +23,10 @@ class ImageInfo:
     """What the image service says of an image before it is fetched.
 
     :param size: bytes, if known
+    :param hash_algo: hash of its data that the image service keeps, as hashlib names it
+    :param hash_value: that hash, in hex
     :param properties: further properties; `manifest` holds the archive's manifest if the uploader set it
+    :param owner: id of the project that owns it
     """
 
     id: str
@@ -30,7 +34,10 @@ class ImageInfo:
     status: str
     container_format: str | None
     size: int | None
+    hash_algo: str
+    hash_value: str
     properties: Mapping[str, str]
+    owner: str | None = None
 
 
 class ImageSource(Protocol):
@@ -43,9 +50,9 @@ class ImageSource(Protocol):
         """
 
     def download(self, image_id: str) -> Iterator[bytes]:
-        """Give the image's bytes, and raise at their end if they are not those that the service has a hash of.
+        """Give the image's bytes, as they come; :func:`fetch` holds them against size and hash.
 
-        :raises fpga_nova.errors.ImageNotAvailable: it did not arrive whole and right
+        :raises fpga_nova.errors.ImageNotAvailable: the service does not give them
         """
 
 
@@ -80,13 +87,21 @@ def show(source: ImageSource, image_id: str, max_size: int) -> tuple[ImageInfo, 
 
 @contextlib.contextmanager
 def fetch(
-    source: ImageSource, info: ImageInfo, directory: pathlib.Path, progress: Progress | None = None
+    source: ImageSource,
+    info: ImageInfo,
+    directory: pathlib.Path,
+    progress: Progress | None = None,
+    update: Callable[[bytes], None] | None = None,
 ) -> Iterator[IO[bytes]]:
     """Give the image's bytes as an open file that has no name and goes with its last user.
 
+    They are held against the hash in `info`, the very one that the image was judged with.
+
+    :param update: gets each piece of the bytes as it comes
     :raises fpga_nova.errors.ImageNotAvailable: it did not arrive whole and right
     """
     size = info.size or 0
+    digest = hashlib.new(info.hash_algo)
     with tempfile.TemporaryFile(dir=directory) as file:
         done = 0
         for chunk in source.download(info.id):
@@ -94,9 +109,16 @@ def fetch(
             if done > size:
                 raise errors.ImageNotAvailable(f"image {info.id} has more than the {size} bytes that it should have")
             file.write(chunk)
+            digest.update(chunk)
+            if update is not None:
+                update(chunk)
             if progress is not None:
                 progress(done, size)
         if done != size:
             raise errors.ImageNotAvailable(f"the download of image {info.id} was cut off: {done} of {size} bytes came")
+        if digest.hexdigest() != info.hash_value:
+            raise errors.ImageNotAvailable(
+                f"image {info.id} arrived damaged: its bytes do not have the {info.hash_algo} that they should have"
+            )
         file.seek(0)
         yield file

@@ -3,17 +3,16 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import pathlib
 from typing import Any
 
 from fpga_nova import errors, model
+from fpga_nova.core import schema
 
 #: Most bytes of a manifest; as the image property `manifest` it has to fit into Glance's TEXT column (64 KiB).
 MAX_SIZE = 65535
 
-SCHEMA_PATH = pathlib.Path(__file__).parent / "schemas" / "manifest-1.json"
+SCHEMA_PATH = schema.path("manifest-1")
 
 
 def parse(text: bytes | str, what: str = "manifest.json") -> model.Manifest:
@@ -45,12 +44,9 @@ def build(data: Any, what: str) -> model.Manifest:
 
     :raises fpga_nova.errors.ArchiveInvalid: naming the field that is wrong
     """
-    import jsonschema  # imported here: it costs 50 ms, which `status` should not pay
-
-    error = jsonschema.exceptions.best_match(_validator().iter_errors(data))
-    if error is not None:
-        field = error.json_path.removeprefix("$.").removeprefix("$") or "the whole document"
-        raise errors.ArchiveInvalid(f"{what} is not valid: {field}: {errors.one_line(error.message, 200)}")
+    wrong = schema.violation(data, "manifest-1")
+    if wrong is not None:
+        raise errors.ArchiveInvalid(f"{what} is not valid: {wrong}")
     names = [entry["file"] for entry in data["bitstreams"] + data.get("files", [])]
     if "manifest.json" in names:
         raise errors.ArchiveInvalid(f"{what} is not valid: it lists itself as one of its files")
@@ -67,13 +63,6 @@ def build(data: Any, what: str) -> model.Manifest:
         bitstreams=tuple(model.BitstreamEntry(**entry) for entry in data["bitstreams"]),
         files=tuple(model.FileEntry(**entry) for entry in data.get("files", [])),
     )
-
-
-@functools.lru_cache(maxsize=1)
-def _validator() -> Any:
-    import jsonschema
-
-    return jsonschema.Draft202012Validator(json.loads(SCHEMA_PATH.read_text(encoding="utf-8")))
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

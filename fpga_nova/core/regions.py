@@ -122,25 +122,30 @@ class Engine:
     def burn(
         self,
         manifest: model.Manifest,
-        unpack: Callable[[model.BitstreamEntry], model.Bitstream],
+        unpack: Callable[[model.Region, model.BitstreamEntry], model.Bitstream],
         owner: str | None = None,
         image_id: str | None = None,
     ) -> model.Region:
         """Load the IP core into a free region that fits and prove it; return the region.
 
-        :param unpack: gives the checked bytes of a bitstream; called before any region is claimed
+        :param unpack: gives the checked bytes of a bitstream for a region; called before that region is claimed. What
+            it raises ends the burn, but for NoMatchingHardware, which passes the region over
         :param owner: who holds the region from now on
         :raises fpga_nova.errors.NoMatchingHardware: no region of this host fits
         :raises fpga_nova.errors.NoFreeRegion: none is free, or others were quicker
         :raises fpga_nova.errors.ArchiveInvalid: from `unpack`
+        :raises fpga_nova.errors.RefusedByPolicy: from `unpack`
         :raises fpga_nova.errors.ProgrammingFailed: loading or read-back failed; the region was wiped, or quarantined
         :raises fpga_nova.errors.DeviceNotAccessible: the card vanished meanwhile
         """
         free = self.choose(manifest)
-        unpacked: dict[model.BitstreamEntry, model.Bitstream] = {}
+        misfits: list[errors.NoMatchingHardware] = []
         for region, entry in free:
-            if entry not in unpacked:
-                unpacked[entry] = unpack(entry)
+            try:
+                bitstream = unpack(region, entry)
+            except errors.NoMatchingHardware as error:
+                misfits.append(error)
+                continue
             with contextlib.suppress(locks.Busy), self._locked(region, timeout=0) as locked:
                 if locked.state is not RegionState.FREE:
                     continue
@@ -154,7 +159,9 @@ class Engine:
                     bitstream_sha256=entry.sha256,
                     error=None,
                 )
-                return self._load(claimed, unpacked[entry])
+                return self._load(claimed, bitstream)
+        if len(misfits) == len(free):
+            raise misfits[-1]
         raise self._none_free(manifest, len(free))
 
     def erase(self, region_id: str, owner: str | None = None) -> None:
