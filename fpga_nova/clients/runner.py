@@ -3,7 +3,7 @@
 
 The contract (DESIGN: fpga-cli): `burn IMAGE_ID` prints a region's id, `erase REGION_ID` prints nothing, `status`
 prints `Used regions: u/t`; errors are one line `Error: ...` and an exit code (:mod:`fpga_nova.errors`). What goes
-beyond it, `--owner` and `list`, is used only where the executable's file name is `fpga-cli`.
+beyond it, `--owner`, `--project` and `list`, is used only where the executable's file name is `fpga-cli`.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ QUERY_TIMEOUT = 60
 MAX_REGION_ID = 255
 
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_PROJECT = re.compile(r"[0-9a-f]{32}")
 _STATUS = re.compile(r"Used regions: ([0-9]{1,6})/([0-9]{1,6})")
 
 # Exit codes of oslo.rootwrap itself (oslo_rootwrap/cmd.py), and what an operator does about each.
@@ -87,17 +88,20 @@ class Runner:
         self.root_helper = root_helper
         self.burn_timeout = burn_timeout
         self.erase_timeout = erase_timeout
-        #: Whether the executable is ours and takes `--owner` and `list`.
+        #: Whether the executable is ours and takes `--owner`, `--project` and `list`.
         self.own = pathlib.PurePath(command).name == OWN_NAME
 
-    def burn(self, image_id: str, owner: str) -> str:
+    def burn(self, image_id: str, owner: str, project: str) -> str:
         """Program a free region with the IP core `image_id` for the server `owner`; return the region's id.
 
+        :param project: Keystone's id of that server's project, which fpga-cli's policy may ask for
         :raises fpga_nova.errors.FpgaError: the subclass that the exit code stands for
         """
         if not is_uuid(image_id):
             raise errors.ImageNotAvailable(f"cannot program `{image_id}' - this is not the id of an image")
-        arguments = ["burn", "--owner", _owner(owner), image_id] if self.own else ["burn", image_id]
+        arguments = ["burn", image_id]
+        if self.own:
+            arguments[1:1] = ["--owner", _owner(owner), "--project", _project(project)]
         lines = self._run(arguments, self.burn_timeout).splitlines()
         region_id = lines[0].strip() if len(lines) == 1 else ""
         if not region_id or len(region_id) > MAX_REGION_ID or not region_id.isprintable():
@@ -188,6 +192,14 @@ def _owner(owner: str) -> str:
     if not is_uuid(owner):
         raise errors.ConfigurationInvalid(f"`{owner}' is not the id of a server")
     return owner
+
+
+def _project(project: str) -> str:
+    """Return `project` checked, in the one form that the rootwrap filter admits: Keystone's, without dashes."""
+    digits = project.replace("-", "") if is_uuid(project) else project
+    if not isinstance(digits, str) or not _PROJECT.fullmatch(digits):
+        raise errors.ConfigurationInvalid(f"`{project}' is not the id of a project")
+    return digits
 
 
 def _stop(started: list[Any]) -> None:

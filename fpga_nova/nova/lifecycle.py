@@ -28,7 +28,7 @@ def burn(manager: Any, instance: Any) -> None:
     if tracker is None or core is None:
         return
     try:
-        region_id = tracker.burn(instance.uuid, core)
+        region_id = tracker.burn(instance.uuid, core, instance.project_id)
     except errors.FpgaError as error:
         raise hooks.FatalHookException(f"FPGA: {error}") from error
     except Exception as error:

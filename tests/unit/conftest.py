@@ -14,6 +14,8 @@ import zipfile
 
 import pytest
 
+from tests.unit.glance import serving
+
 FUNCTION_ID = "c3dc1c41-6e2a-4d54-9f3e-2c6f34a3f0b1"
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 
@@ -75,6 +77,15 @@ class Host:
         lines = [f"{name} = {value}" for name, value in values.items()]
         self.config_file.write_text("\n".join(["[fpga]", *lines, ""]))
 
+    def configure_glance(self, server, **options: str) -> None:
+        values = {
+            "auth_type": "none",
+            "endpoint_override": f"http://127.0.0.1:{server.server_port}",
+            "connect_retries": 0,
+            "timeout": 5,
+        }
+        self.configure(**{**values, **options})
+
     def fault(self, when: str, what: str | None, card: str = "a") -> None:
         path = self.state_path / "sim" / card / f"fault-{when}"
         if what is None:
@@ -123,3 +134,11 @@ def host(tmp_path: pathlib.Path) -> Host:
 @pytest.fixture
 def core_archive(tmp_path: pathlib.Path) -> pathlib.Path:
     return write_archive(tmp_path / "core.zip")
+
+
+@pytest.fixture
+def glance(host: Host, core_archive: pathlib.Path):
+    """A Glance with the archive, which `host` is configured for."""
+    with serving(core_archive.read_bytes()) as server:
+        host.configure_glance(server)
+        yield server

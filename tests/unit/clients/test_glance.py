@@ -9,74 +9,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import http.server
 import json
 import socket
-import threading
-import uuid
 
 import pytest
 
 from tests.unit.conftest import manifest_data, write_archive
-
-IMAGE = str(uuid.uuid4())
-
-
-class Glance(http.server.BaseHTTPRequestHandler):
-    """One image, told by the server's attributes how to behave."""
-
-    def do_GET(self):
-        server = self.server
-        server.requests.append(self.path)
-        if self.path.endswith("/file"):
-            self.send_response(200)
-            self.send_header("Content-Type", "application/octet-stream")
-            self.send_header("Content-Length", str(len(server.content)))
-            self.end_headers()
-            self.wfile.write(server.sent)
-            return
-        status, body = server.answer
-        if self.path.startswith("/v2/schemas/"):
-            status, body = 200, {"name": "image", "properties": {}, "additionalProperties": {"type": "string"}}
-        body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json" if body.startswith(b"{") else "text/html")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *args):
-        pass
-
-
-@pytest.fixture
-def glance(host, core_archive):
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Glance)
-    server.requests = []
-    server.content = server.sent = core_archive.read_bytes()
-    server.answer = (
-        200,
-        {
-            "id": IMAGE,
-            "name": "core",
-            "status": "active",
-            "container_format": "fpga",
-            "disk_format": "raw",
-            "size": len(server.content),
-            "os_hash_algo": "sha512",
-            "os_hash_value": hashlib.sha512(server.content).hexdigest(),
-            "tags": ["FPGA"],
-        },
-    )
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    host.configure(
-        auth_type="none", endpoint_override=f"http://127.0.0.1:{server.server_port}", connect_retries=0, timeout=5
-    )
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+from tests.unit.glance import IMAGE
 
 
 def test_burns_from_glance(host, glance):

@@ -4,7 +4,8 @@
 
 Its regions are in `regions.json` beside it, made by `make()`. `behaviour.json` beside it tells it to fail or to be
 slow: {"burn": {"code": 69, "text": "Error: ...", "sleep": 0.5, "partial": true}, "burn IMAGE_ID": ..., "status": ...}.
-Each call is one line in `calls`. Named `fpga-cli` it takes --owner and `list`; under another name it does not.
+Each call is one line in `calls`. Named `fpga-cli` it takes --owner, --project and `list`; under another name it does
+not.
 """
 
 import fcntl
@@ -42,8 +43,8 @@ def main(arguments):
 
 def burn(arguments, told):
     owner = None
-    if OWN and arguments[0] == "--owner":
-        owner, arguments = arguments[1], arguments[2:]
+    if OWN and arguments[0] == "--owner" and arguments[2] == "--project":
+        owner, arguments = arguments[1], arguments[4:]
     with locked() as regions:
         region = next((r for r in regions if r["state"] == "free"), None)
         if region is None:

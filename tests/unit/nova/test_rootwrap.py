@@ -12,6 +12,7 @@ import pytest
 FILTERS = pathlib.Path(__file__).resolve().parents[3] / "etc" / "nova" / "rootwrap.d"
 U = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
 V = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"
+P = "6f70656e737461636b20342065766572"
 UNAUTHORIZED = 99
 
 
@@ -38,7 +39,7 @@ def rootwrap(tmp_path_factory):
         ["status"],
         ["list", "-f", "json"],
         ["burn", U],
-        ["burn", "--owner", V, U],
+        ["burn", "--owner", V, "--project", P, U],
         ["erase", U],
         ["erase", "--owner", V],
         ["erase", "--owner", V, U],
@@ -75,6 +76,21 @@ def test_what_nova_needs_runs(rootwrap, arguments):
         ["burn", "--owner", "--file", U],
         ["burn", "--owner\n", V, U],
         ["burn", "--owner", V, "--config-file", U],
+        ["burn", "--project", P, U],
+        ["burn", "--project", P, "--owner", V, U],
+        ["burn", "--owner", V, "--project=" + P, U],
+        ["burn", "--owner", V, "--project\n", P, U],
+        ["burn", "--owner", V, "--project", P + "\n", U],
+        ["burn", "--owner", V, "--project", P + "0", U],
+        ["burn", "--owner", V, "--project", P[1:], U],
+        ["burn", "--owner", V, "--project", P.upper(), U],
+        ["burn", "--owner", V, "--project", V, U],
+        ["burn", "--owner", V, "--project", "admin", U],
+        ["burn", "--owner", V, "--project", "--file", U],
+        ["burn", "--owner", V, "--project", P],
+        ["burn", "--owner", V, "--project", P, U, U],
+        ["burn", "--owner", V, "--project", P, "--file", U],
+        ["burn", "--owner", V, "--file", P, U],
         ["burn\n", U],
         ["erase"],
         ["erase", "--all"],

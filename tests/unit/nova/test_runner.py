@@ -16,6 +16,7 @@ from tests.unit.nova.card import Card
 
 CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
 SERVER = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"
+PROJECT = "6f70656e737461636b20342065766572"
 OTHER = "7c0b7a7e-7d0b-4a57-8f1e-0b6f7f1b4b1d"
 
 
@@ -33,8 +34,8 @@ def script(directory: pathlib.Path, text: str, name: str = "fpga-cli") -> pathli
 
 def test_burn_list_erase(card):
     tool = runner(card.command)
-    region = tool.burn(CORE, SERVER)
-    assert card.calls() == [f"burn --owner {SERVER} {CORE}"]
+    region = tool.burn(CORE, SERVER, PROJECT)
+    assert card.calls() == [f"burn --owner {SERVER} --project {PROJECT} {CORE}"]
     (held,) = [each for each in tool.regions() if each.owner]
     assert (held.id, held.owner, held.image_id, held.state) == (region, SERVER, CORE, "programmed")
     assert tool.status() == runner_module.Usage(used=1, total=2)
@@ -48,7 +49,7 @@ def test_burn_list_erase(card):
 def test_stand_in_of_another_name_gets_the_contract_alone(tmp_path):
     card = Card(tmp_path / "card", 1, name="fpga-cli.py")
     tool = runner(card.command)
-    region = tool.burn(CORE, SERVER)
+    region = tool.burn(CORE, SERVER, PROJECT)
     tool.erase(SERVER)  # without a region id nothing can be said to it
     tool.erase(SERVER, region)
     assert card.calls() == [f"burn {CORE}", f"erase {region}"]
@@ -76,7 +77,11 @@ def test_stand_in_of_another_name_gets_the_contract_alone(tmp_path):
 def test_each_code_is_an_error_with_the_tools_own_words(card, code, command, error):
     card.behave({command: {"code": code, "text": "a line of a logger\nError: these are its words\nsudo: and sudo's"}})
     tool = runner(card.command)
-    calls = {"burn": lambda: tool.burn(CORE, SERVER), "erase": lambda: tool.erase(SERVER), "status": tool.status}
+    calls = {
+        "burn": lambda: tool.burn(CORE, SERVER, PROJECT),
+        "erase": lambda: tool.erase(SERVER),
+        "status": tool.status,
+    }
     with pytest.raises(errors.FpgaError) as caught:
         calls[command]()
     assert type(caught.value) is error
@@ -86,17 +91,17 @@ def test_each_code_is_an_error_with_the_tools_own_words(card, code, command, err
 def test_words_on_stdout_as_in_2016(tmp_path):
     command = script(tmp_path, 'echo "Error: cannot programm \\`x\' - no matching hardware found"; exit 64')
     with pytest.raises(errors.NoMatchingHardware, match=r"^cannot programm `x' - no matching hardware found$"):
-        runner(command).burn(CORE, SERVER)
+        runner(command).burn(CORE, SERVER, PROJECT)
 
 
 def test_failure_without_a_word(tmp_path):
     with pytest.raises(errors.ProgrammingFailed, match="fpga-cli burn failed with exit code 69 and no word"):
-        runner(script(tmp_path, "exit 69")).burn(CORE, SERVER)
+        runner(script(tmp_path, "exit 69")).burn(CORE, SERVER, PROJECT)
 
 
 def test_ended_by_a_signal(tmp_path):
     with pytest.raises(errors.FpgaError, match="was ended by signal 9"):
-        runner(script(tmp_path, "kill -9 $$")).burn(CORE, SERVER)
+        runner(script(tmp_path, "kill -9 $$")).burn(CORE, SERVER, PROJECT)
 
 
 @pytest.mark.parametrize(
@@ -105,17 +110,17 @@ def test_ended_by_a_signal(tmp_path):
 )
 def test_output_of_burn_that_is_no_region(tmp_path, output):
     with pytest.raises(errors.ProgrammingFailed, match="printed"):
-        runner(script(tmp_path, f"printf '{output}'")).burn(CORE, SERVER)
+        runner(script(tmp_path, f"printf '{output}'")).burn(CORE, SERVER, PROJECT)
 
 
 @pytest.mark.parametrize(("region", "accepted"), [("/dev/fpga0", True), ("x" * 255, True), ("x" * 256, False)])
 def test_region_of_a_stand_in(tmp_path, region, accepted):
     tool = runner(script(tmp_path, f"echo {region}", name="other"))
     if accepted:
-        assert tool.burn(CORE, SERVER) == region
+        assert tool.burn(CORE, SERVER, PROJECT) == region
     else:
         with pytest.raises(errors.ProgrammingFailed):
-            tool.burn(CORE, SERVER)
+            tool.burn(CORE, SERVER, PROJECT)
 
 
 @pytest.mark.parametrize("output", ["", "Used regions: 3/2", "Used regions: -1/2", "Used regions: 1/2 or so", "1/2"])
@@ -134,8 +139,9 @@ def test_list_that_is_none(tmp_path, output):
 def test_nothing_but_a_uuid_reaches_the_command_line(card, value):
     tool = runner(card.command)
     for call in (
-        lambda: tool.burn(value, SERVER),
-        lambda: tool.burn(CORE, value),
+        lambda: tool.burn(value, SERVER, PROJECT),
+        lambda: tool.burn(CORE, value, PROJECT),
+        lambda: tool.burn(CORE, SERVER, value),
         lambda: tool.erase(value),
         lambda: tool.erase(SERVER, value),
     ):
@@ -144,12 +150,17 @@ def test_nothing_but_a_uuid_reaches_the_command_line(card, value):
     assert card.calls() == []
 
 
+def test_a_project_in_the_form_of_others(card):
+    runner(card.command).burn(CORE, SERVER, "6f70656e-7374-6163-6b20-342065766572")
+    assert card.calls() == [f"burn --owner {SERVER} --project {PROJECT} {CORE}"]
+
+
 def test_time_limit_ends_the_process(tmp_path):
     pid = tmp_path / "pid"
     command = script(tmp_path, f"echo $$ > {pid}; exec sleep 30")
     started = time.monotonic()
     with pytest.raises(errors.FpgaError, match="did not end within 1 seconds"):
-        runner(command, burn=1).burn(CORE, SERVER)
+        runner(command, burn=1).burn(CORE, SERVER, PROJECT)
     assert time.monotonic() - started < 10
     with pytest.raises(ProcessLookupError):
         os.kill(int(pid.read_text()), 0)

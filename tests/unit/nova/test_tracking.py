@@ -18,6 +18,7 @@ from fpga_nova.nova.tracking import Counts, Snapshot, Tracker
 from tests.unit.nova.card import Card
 
 CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
+PROJECT = "6f70656e737461636b20342065766572"
 
 
 def tracker_of(card, simulated=False, erase=10):
@@ -111,7 +112,7 @@ def test_claim_counts_until_its_region_does(card):
     name = server()
     tracker.counts.claim(name)
     assert tracker.counts.report() == (2, 1)
-    region = tracker.burn(name, CORE)
+    region = tracker.burn(name, CORE, PROJECT)
     assert tracker.counts.report() == (2, 1)
     assert not tracker.counts.claimed(name)
     tracker.erase(name, region)
@@ -123,7 +124,7 @@ def test_answer_in_the_middle_of_a_burn_counts_it_once(card):
     card.behave({"burn": {"sleep": 1}})
     name = server()
     tracker.counts.claim(name)
-    burning = threading.Thread(target=tracker.burn, args=(name, CORE))
+    burning = threading.Thread(target=tracker.burn, args=(name, CORE, PROJECT))
     burning.start()
     while not card.used():
         pass
@@ -143,7 +144,7 @@ def test_builds_side_by_side_are_counted_exactly(tmp_path, name):
     for each in servers:
         tracker.counts.claim(each)
     seen = set()
-    threads = [threading.Thread(target=tracker.burn, args=(each, CORE)) for each in servers]
+    threads = [threading.Thread(target=tracker.burn, args=(each, CORE, PROJECT)) for each in servers]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
@@ -159,7 +160,7 @@ def test_failed_burn_leaves_nothing(card):
     name = server()
     tracker.counts.claim(name)
     with pytest.raises(errors.ProgrammingFailed, match=r"^no$"):
-        tracker.burn(name, CORE)
+        tracker.burn(name, CORE, PROJECT)
     assert card.used() == []
     assert tracker.counts.report() == (2, 0)
 
@@ -172,7 +173,7 @@ def test_failed_burn_and_erase_stay_counted(card):
     name = server()
     tracker.counts.claim(name)
     with pytest.raises(errors.ProgrammingFailed):
-        tracker.burn(name, CORE)
+        tracker.burn(name, CORE, PROJECT)
     assert tracker.counts.report() == (2, 1)
 
 
@@ -197,7 +198,7 @@ def test_without_fpga_exec(caplog):
     assert "fpga_exec is not set" in caplog.text
     assert tracker.counts.report() == (0, 0)
     with pytest.raises(errors.ConfigurationInvalid):
-        tracker.burn(server(), CORE)
+        tracker.burn(server(), CORE, PROJECT)
 
 
 def test_audit_does_not_wait_for_a_stand_in(tmp_path):
@@ -206,7 +207,7 @@ def test_audit_does_not_wait_for_a_stand_in(tmp_path):
     tracker = tracker_of(card)
     name = server()
     tracker.counts.claim(name)
-    burning = threading.Thread(target=tracker.burn, args=(name, CORE))
+    burning = threading.Thread(target=tracker.burn, args=(name, CORE, PROJECT))
     burning.start()
     while not card.used():
         pass
@@ -243,7 +244,7 @@ def test_simulation_touches_no_region(card):
     tracker = tracker_of(card, simulated=True)
     name = server()
     tracker.counts.claim(name)
-    assert tracker.burn(name, CORE) is None
+    assert tracker.burn(name, CORE, PROJECT) is None
     assert tracker.counts.report() == (2, 1)
     tracker.erase(name, None)
     assert tracker.counts.report() == (2, 0)
