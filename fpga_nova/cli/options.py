@@ -47,13 +47,14 @@ def rules(conf: Any) -> admission.Rules:
 
     :raises fpga_nova.errors.ConfigurationInvalid: the policy file, or an option, cannot be used
     """
-    certificates = conf.fpga.signature_certificates
+    # An option that is there and empty is a mistake, and must not admit everything.
+    policy_file, certificates = conf.fpga.policy_file, conf.fpga.signature_certificates
     return admission.Rules(
         state_path=pathlib.Path(conf.fpga.state_path).absolute(),
-        policy=policy.load(pathlib.Path(conf.fpga.policy_file)) if conf.fpga.policy_file else None,
+        policy=policy.load(pathlib.Path(policy_file)) if policy_file is not None else None,
         require_signature=conf.fpga.require_signature,
-        certificates=pathlib.Path(certificates) if certificates else None,
-        scan_command=conf.fpga.scan_command or None,
+        certificates=pathlib.Path(certificates) if certificates is not None else None,
+        scan_command=conf.fpga.scan_command,
         scan_timeout=conf.fpga.scan_timeout,
     )
 

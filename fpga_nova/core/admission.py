@@ -160,7 +160,7 @@ class Admission:
         # Always all of them: a scanner in shell with `set -u` needs no exceptions.
         environment = {f"FPGA_{name}": errors.one_line(value or "") for name, value in said.items()}
         tool = Tool("scan_command", rules.scan_command, rules.scan_timeout, rules.state_path, environment)
-        answer = tool.call([str(path)], errors.RefusedByPolicy, accept=range(256))
+        answer = tool.call([str(path.absolute())], errors.RefusedByPolicy, accept=range(256))
         if answer.code != 0:
             words = answer.words or f": exit {answer.code}, without a word"
             raise errors.RefusedByPolicy(f"{tool.name} refuses {entry.file} of IP core {manifest.name!r}{words}")

@@ -99,6 +99,19 @@ def test_a_policy_that_cannot_be_used_admits_nothing(host, glance, allow):
     assert host.states() == ["free"] * 3
 
 
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("policy_file", "[fpga] policy_file: . is not an absolute path"),
+        ("scan_command", "[fpga] scan_command: '' is not an absolute path"),
+    ],
+)
+def test_an_empty_option_does_not_admit_everything(host, glance, option, said):
+    host.configure_glance(glance, **{option: ""})
+    assert said in host.cli("burn", IMAGE, code=1)
+    assert glance.requests == []
+
+
 @pytest.mark.parametrize("project", ["", "admin", PROJECT + "0", "../" + PROJECT])
 def test_a_project_that_is_none(host, project):
     process = host.start("burn", "--project", project, IMAGE)
@@ -155,6 +168,12 @@ def test_a_certificate_that_has_expired_costs_no_download(host, glance, certific
     host.configure_glance(glance, signature_certificates=certificates)
     assert "is valid from" in refused(host, IMAGE)
     assert glance.downloads() == 0
+
+
+def test_certificates_nowhere(host, glance, certificates):
+    signed(glance, certificates)
+    host.configure_glance(glance, signature_certificates="")
+    assert "is not an absolute path" in refused(host, IMAGE, code=1)
 
 
 def test_half_a_signature(host, glance, certificates):

@@ -4,6 +4,9 @@
 from __future__ import annotations
 
 import hashlib
+import re
+import shlex
+import subprocess
 import uuid
 
 import pytest
@@ -12,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from fpga_nova import errors
 from fpga_nova.core import signatures
+from tests.unit.conftest import ROOT
 from tests.unit.core import signing
 
 DATA = b"an archive" * 1000
@@ -133,6 +137,24 @@ def test_a_directory_that_others_may_write(signed, tmp_path):
     tmp_path.chmod(0o777)
     with pytest.raises(errors.ConfigurationInvalid, match="can be changed by others than root"):
         verify(properties, tmp_path)
+
+
+def test_what_the_manual_has_people_do(tmp_path):
+    """The commands of docs/operator/admission.rst, with the real openssl."""
+    page = (ROOT / "docs" / "operator" / "admission.rst").read_text()
+    commands = [shlex.split(text) for text in re.findall(r"\$ (openssl [^\n\\]*)", page)]
+    assert [command[1] for command in commands] == ["req", "dgst"]
+    (tmp_path / "lzo.zip").write_bytes(DATA)
+    _make, sign = (subprocess.run(each, cwd=tmp_path, capture_output=True, check=True) for each in commands)
+    certificate_id = str(uuid.uuid4())
+    (tmp_path / "certificate.pem").rename(tmp_path / f"{certificate_id}.pem")
+    properties = {
+        "img_signature": signing.base64.b64encode(sign.stdout).decode(),
+        "img_signature_hash_method": "SHA-512",
+        "img_signature_key_type": "RSA-PSS",
+        "img_signature_certificate_uuid": certificate_id,
+    }
+    verify(properties, tmp_path)
 
 
 def test_a_directory_that_is_not_there(signed, tmp_path):
