@@ -41,7 +41,8 @@ lint: tests ## Check style and types
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
 
-unit: tests ## Run the unit tests
+unit: tests ## Run the unit tests, and see that the committed bitstreams are those of their Verilog
+	@$(MAKE) -C accelerators check
 	$(VENV)/python -m pytest tests/unit
 
 functional: tests cloud ## Run the tests on the real cloud, the demo among them; the cloud stays up

@@ -97,9 +97,7 @@ class GlanceImages:
                 raise errors.ImageNotAvailable(f"image {image_id} has no data in Glance")
             yield from body
 
-    def upload(
-        self, file: IO[bytes], manifest: model.Manifest, manifest_text: str, **attributes: str
-    ) -> str:
+    def upload(self, file: IO[bytes], manifest: model.Manifest, manifest_text: str, **attributes: str) -> str:
         """Upload an IP core with what others choose it by: manifest, tag, vendor, type and function.
 
         :param file: the archive
