@@ -41,7 +41,8 @@ lint: tests ## Check style and types
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
 
-unit: tests ## Run the unit tests
+unit: tests ## Run the unit tests, and see that the committed bitstreams are those of their Verilog
+	@$(MAKE) -C accelerators check
 	$(VENV)/python -m pytest tests/unit
 
 functional: tests cloud ## Run the tests on the real cloud, the demo among them; the cloud stays up
@@ -49,6 +50,7 @@ functional: tests cloud ## Run the tests on the real cloud, the demo among them;
 
 bench: tests cloud ## Run the benchmarks: ratios to what each is compared with
 	$(VENV)/python -m benchmarks.bench_cli
+	$(VENV)/python -m benchmarks.bench_fetch
 	$(VENV)/python -m benchmarks.bench_boot
 
 fuzz: tests ## Run the fuzzers over all that reads a tenant's bytes: 1,000,000 executions

@@ -35,6 +35,9 @@ def main() -> None:
         def nothing() -> None:
             run(sys.executable, "-c", "pass")
 
+        def status() -> None:
+            run(*cli, "status")
+
         def burn_and_erase() -> None:
             run(*cli, "erase", run(*cli, "burn", "--file", path / "crc32.zip").strip())
 
@@ -42,8 +45,7 @@ def main() -> None:
             shutil.rmtree(path / "state" / "cache", ignore_errors=True)
             burn_and_erase()
 
-        run(*cli, "status")
-        compare("fpga-cli status", lambda: run(*cli, "status"), nothing, 40, "python3 -c pass")
+        compare("fpga-cli status", status, nothing, 40, "python3 -c pass")
         compare("burn and erase of a cached core", burn_and_erase, nothing, 15, "python3 -c pass")
         compare("burn and erase of a cached core", burn_and_erase, cold_burn_and_erase, 7, "the same, not cached")
 

@@ -46,8 +46,8 @@ RUN_PACKAGES = (
     "tcc",
 )
 
-#: Debian packages that the tests and the demo check the FPGAs' answers with.
-TEST_PACKAGES = ("iverilog", "nextpnr-ice40", "openfpgaloader", "yosys")
+#: Debian packages that the tests and the benchmarks need.
+TEST_PACKAGES = ("curl", "iverilog", "nextpnr-ice40", "openfpgaloader", "unzip", "yosys")
 
 #: System users that the services run as.
 USERS = ("keystone", "glance", "placement", "neutron", "nova")

@@ -67,7 +67,7 @@ class SimDevice(Device):
         """Compare the region's file with the bitstream's SHA-256, or see that there is none."""
         fault = self._enter(region, "verify")
         memory = self._memory(region)
-        held = hashlib.sha256(memory.read_bytes()).hexdigest() if memory.exists() else None
+        held = _sha256(memory) if memory.exists() else None
         if held != (bitstream.sha256 if bitstream else None):
             raise errors.ReadBackMismatch(f"region {region.id} holds {held or 'nothing'}, not what it should")
         self._leave(fault)
@@ -107,3 +107,11 @@ class SimDevice(Device):
     def _leave(fault: str) -> None:
         if fault == "kill-after":
             os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _sha256(path: pathlib.Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
