@@ -68,9 +68,22 @@ class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
         (region,) = self.cards["host1"].used()
         self.assertEqual(("programmed", server["id"], CORE), (region["state"], region["owner"], region["image_id"]))
         self.assertEqual(region["id"], self.instance(server).fpga_device)
+        said = f"burn --owner {server['id']} --project {server['tenant_id']} {CORE}"
+        self.assertEqual([said], self.cards["host1"].calls("burn"))
         self._delete_server(server)
         self.assertEqual([], self.cards["host1"].used())
         self.assertEqual((2, 0), self.counts("host1"))
+
+    def test_an_images_own_wish_is_ignored(self):
+        """Who may upload an image must not have a card programmed with what he likes."""
+        self.host("host1", 1)
+        wish = {**self.glance.image1, "id": str(uuid.uuid4()), "properties": {"hw_fpga_ip_id": CORE}}
+        image = self.glance.create(context.get_admin_context(), wish)
+        body = self._build_server(flavor_id=self.flavor(None), image_uuid=image["id"], networks="none")
+        server = self._wait_for_state_change(self.api.post_server({"server": body}), "ACTIVE")
+        self.assertEqual(CORE, self.instance(server).system_metadata["image_hw_fpga_ip_id"])
+        self.assertEqual([], self.cards["host1"].calls("burn"))
+        self.assertIsNone(self.instance(server).fpga_device)
 
     def test_plain_server_touches_nothing(self):
         self.host("host1", 1)
