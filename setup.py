@@ -38,11 +38,12 @@ setup(
     data_files=[("etc/nova/rootwrap.d", ["etc/nova/rootwrap.d/fpga.filters"])],
     # zipfile36 brought Python 3.6's zipfile to older interpreters; no supported Nova runs on one.
     install_requires=[
+        "cliff>=4.0",
         "jsonschema>=4.0",
         "keystoneauth1>=5.0",
         "oslo.concurrency>=5.0",
         "oslo.config>=9.0",
-        "prettytable>=3.0",
+        "prometheus_client>=0.17",
         "python-glanceclient>=4.1",
         "PyYAML>=5.1",
         "stevedore>=4.0",

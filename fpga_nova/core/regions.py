@@ -23,6 +23,9 @@ LOG = logging.getLogger(__name__)
 
 _LEFT_BEHIND = (RegionState.PROGRAMMING, RegionState.ERASING, RegionState.DIRTY)
 
+#: States of which a card can be asked whether they are true; in all others nobody knows what a region holds.
+VERIFIABLE = (RegionState.FREE, RegionState.PROGRAMMED)
+
 
 class Engine:
     """This host's regions.
@@ -85,6 +88,17 @@ class Engine:
     def regions(self) -> list[model.Region]:
         """Return all regions, by card and index."""
         return self._store.regions()
+
+    def region(self, region_id: str) -> model.Region:
+        """Return one region.
+
+        :raises fpga_nova.errors.UnknownRegion: there is no such region
+        """
+        return self._store.region(region_id)
+
+    def cards(self) -> list[tuple[model.Card, bool]]:
+        """Return the known cards without their slots, each with whether the last discovery found it."""
+        return self._store.cards()
 
     def endpoint(self, region: model.Region) -> model.Endpoint:
         """Return what a programmed region offers its guest."""
@@ -192,6 +206,56 @@ class Engine:
                 failures.append(error)
         if failures:
             raise failures[0]
+
+    def verify(self, region_id: str) -> model.Region:
+        """Ask the card whether a region holds what the store says; return the region.
+
+        Nothing is asked of a region whose state is not in VERIFIABLE. A free one that is not blank is quarantined, as
+        it must not be offered; one that somebody holds is left to him.
+
+        :raises fpga_nova.errors.UnknownRegion: there is no such region
+        :raises fpga_nova.errors.ReadBackMismatch: it holds something else, or that cannot be proved
+        :raises fpga_nova.errors.DeviceNotAccessible: the card is gone
+        :raises fpga_nova.errors.FpgaError: it is busy
+        """
+        with self._at_rest(region_id) as locked:
+            if locked.state not in VERIFIABLE:
+                return locked
+            held = None
+            if locked.state is RegionState.PROGRAMMED:
+                held = model.Bitstream(locked.bitstream_sha256 or "", 0, None, locked.function_id)
+            try:
+                self._device(locked).verify(locked, held)
+            except errors.ReadBackMismatch as error:
+                if locked.state is RegionState.FREE:
+                    self._store.transition(locked, RegionState.QUARANTINED, error=f"was free, but not blank: {error}")
+                raise
+            return locked
+
+    def quarantine(self, region_id: str, reason: str) -> None:
+        """Offer a region no more until it is released; asks no card. Its holder, if any, keeps it until he erases it.
+
+        :raises fpga_nova.errors.UnknownRegion: there is no such region
+        :raises fpga_nova.errors.FpgaError: it is quarantined already, or busy
+        """
+        with self._at_rest(region_id) as locked:
+            if locked.state is RegionState.QUARANTINED:
+                raise errors.FpgaError(f"region {region_id} is quarantined already: {locked.error}")
+            quiet = self._as_dirty(locked) if locked.state in _LEFT_BEHIND else locked
+            LOG.error("Region %s is quarantined by hand: %s", region_id, errors.one_line(reason))
+            self._store.transition(quiet, RegionState.QUARANTINED, error=f"by hand: {errors.one_line(reason)}")
+
+    @contextlib.contextmanager
+    def _at_rest(self, region_id: str) -> Iterator[model.Region]:
+        """Hold a region's lock, or say that it is busy."""
+        with contextlib.ExitStack() as stack:
+            try:
+                locked = stack.enter_context(self._locked(self._store.region(region_id), self._lock_timeout))
+            except locks.Busy:
+                raise errors.FpgaError(
+                    f"region {region_id} is busy: waited {self._lock_timeout:g} s for the work in progress on it"
+                ) from None
+            yield locked
 
     def release(self, region_id: str) -> None:
         """Wipe a quarantined region once more, and offer it again if that is proved.

@@ -14,7 +14,7 @@ import os
 import pathlib
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fpga_nova import errors, model
 from fpga_nova.core import summary
@@ -57,10 +57,10 @@ function_id, bitstream_sha256, error, updated_at
 
 #: DESIGN's graph of states: who may follow whom. A dirty region may be found dirty again.
 FOLLOWS = {
-    RegionState.FREE: {RegionState.PROGRAMMING},
+    RegionState.FREE: {RegionState.PROGRAMMING, RegionState.QUARANTINED},
     RegionState.PROGRAMMING: {RegionState.PROGRAMMED, RegionState.DIRTY},
-    RegionState.PROGRAMMED: {RegionState.ERASING, RegionState.DIRTY},
-    RegionState.DIRTY: {RegionState.ERASING, RegionState.DIRTY},
+    RegionState.PROGRAMMED: {RegionState.ERASING, RegionState.DIRTY, RegionState.QUARANTINED},
+    RegionState.DIRTY: {RegionState.ERASING, RegionState.DIRTY, RegionState.QUARANTINED},
     RegionState.ERASING: {RegionState.FREE, RegionState.QUARANTINED, RegionState.DIRTY},
     RegionState.QUARANTINED: {RegionState.ERASING},
 }
@@ -70,10 +70,17 @@ class Store:
     """The region store below `state_path`; it is made when it is not there.
 
     :param timeout: seconds to wait for another process's write
+    :param observer: is told of every transition once it is in the store: the region before it and after
     :raises fpga_nova.errors.StoreNotReadable: from the constructor and every method
     """
 
-    def __init__(self, state_path: pathlib.Path, timeout: float = 60) -> None:
+    def __init__(
+        self,
+        state_path: pathlib.Path,
+        timeout: float = 60,
+        observer: Callable[[model.Region, model.Region], None] | None = None,
+    ) -> None:
+        self._observer = observer
         self.path = state_path / summary.STORE_FILE
         try:
             state_path.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -221,6 +228,8 @@ class Store:
             )
             if cursor.rowcount != 1:
                 raise errors.FpgaError(f"region {region.id} is no longer {region.state}: somebody went round its lock")
+        if self._observer is not None:
+            self._observer(region, after)
         return after
 
     def count(self) -> tuple[int, int]:
