@@ -35,7 +35,12 @@ setup(
         "fpga_nova": ["**/*.json", "**/*.pcf", "**/*.bin", "**/*.c", "**/*.h", "**/*.yaml", "py.typed"],
         "fpga_nova.patches": ["*.patch", "*.yaml"],
     },
-    data_files=[("etc/nova/rootwrap.d", ["etc/nova/rootwrap.d/fpga.filters"])],
+    data_files=[
+        ("etc/nova/rootwrap.d", ["etc/nova/rootwrap.d/fpga.filters"]),
+        ("share/man/man8", ["share/man/man8/fpga-cli.8"]),
+        ("share/bash-completion/completions", ["share/bash-completion/completions/fpga-cli"]),
+        ("share/zsh/site-functions", ["share/zsh/site-functions/_fpga-cli"]),
+    ],
     # zipfile36 brought Python 3.6's zipfile to older interpreters; no supported Nova runs on one.
     install_requires=[
         "cliff>=4.0",

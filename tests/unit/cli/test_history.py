@@ -13,7 +13,7 @@ import uuid
 import pytest
 
 from fpga_nova.core import audit
-from tests.unit.conftest import ROOT, manifest_data, write_archive
+from tests.unit.conftest import ROOT, manifest_data
 
 
 def history(host, *arguments):
