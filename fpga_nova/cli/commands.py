@@ -8,15 +8,17 @@ import contextlib
 import dataclasses
 import json
 import logging
+import os
 import pathlib
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
-from typing import IO, Any
+from typing import Any
 
 from fpga_nova import errors, model, paths
-from fpga_nova.cli import options
-from fpga_nova.core import archive, images, scratch, summary
+from fpga_nova.cli import cores, options
+from fpga_nova.core import archive, scratch, summary
+from fpga_nova.core.cache import Cache
 from fpga_nova.core.regions import Engine
 from fpga_nova.core.store import Store
 
@@ -102,7 +104,11 @@ def _parser() -> argparse.ArgumentParser:
     release = add("release", _release, "wipe a quarantined region once more and offer it again if that is proved")
     release.add_argument("region_id", metavar="REGION_ID")
 
-    add("recover", _recover, "finish what killed commands left behind, and list what became of it")
+    add(
+        "recover",
+        _recover,
+        "finish what was left behind, load again what was lost, and list what became of it",
+    )
 
     pack = add("pack", _pack, "make an IP-core archive of a directory with a core.json")
     pack.add_argument("directory", metavar="DIRECTORY", type=pathlib.Path)
@@ -130,40 +136,30 @@ def _parser() -> argparse.ArgumentParser:
 
 def _burn(arguments: argparse.Namespace) -> None:
     conf = options.load([arguments.config_file], glance=arguments.file is None)
-    max_size = conf.fpga.max_archive_size << 20
-    with (
-        _engine(conf, arguments) as engine,
-        scratch.directory(pathlib.Path(conf.fpga.state_path)) as directory,
-        _archive_file(arguments, conf, engine, max_size, directory) as file,
-    ):
-        core = archive.Archive(file, max_size)
+    with _engine(conf, arguments) as engine, _cores(conf, engine) as (core_source, directory):
+        if arguments.file is not None:
+            core = core_source.of_file(arguments.file)
+        else:
+            core = core_source.of_image(arguments.image_id, engine.choose)
 
         def unpack(entry: model.BitstreamEntry) -> model.Bitstream:
             path = core.unpack(entry, directory)
             return model.Bitstream(entry.sha256, entry.size, path, core.manifest.function_id)
 
         region = engine.burn(core.manifest, unpack, arguments.owner, arguments.image_id)
-    print(region.id)
+        try:
+            print(region.id, flush=True)
+        except OSError as error:
+            # Whoever asked for the region is gone and never heard of it: it is nobody's.
+            engine.erase(region.id)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own last flush
+            raise errors.FpgaError(f"nobody took the region's id ({error.strerror}); it was erased again") from error
 
 
 @contextlib.contextmanager
-def _archive_file(
-    arguments: argparse.Namespace, conf: Any, engine: Engine, max_size: int, directory: pathlib.Path
-) -> Iterator[IO[bytes]]:
-    if arguments.file is not None:
-        with _open(arguments.file) as file:
-            yield file
-        return
-    from fpga_nova.cli import progress
-    from fpga_nova.clients import glance
-
-    session, adapter = glance.session_from_conf(conf, "fpga")
-    source = glance.GlanceImages(session, **adapter)
-    info, manifest = images.show(source, arguments.image_id, max_size)
-    if manifest is not None:
-        engine.choose(manifest)  # a core that no region here can take costs no download
-    with progress.bar(f"image {info.name or info.id}") as report, images.fetch(source, info, directory, report) as file:
-        yield file
+def _cores(conf: Any, engine: Engine) -> Iterator[tuple[cores.Cores, pathlib.Path]]:
+    with scratch.directory(pathlib.Path(conf.fpga.state_path)) as directory, contextlib.ExitStack() as stack:
+        yield cores.Cores(conf, engine.cache, directory, stack), directory
 
 
 def _erase(arguments: argparse.Namespace) -> None:
@@ -194,9 +190,16 @@ def _list(arguments: argparse.Namespace) -> None:
 
 
 def _recover(arguments: argparse.Namespace) -> None:
-    with _engine(_configuration(arguments), arguments, discover=False) as engine:
-        recovered = engine.discover()
+    conf = options.load([arguments.config_file], glance=True)
+    with (
+        _engine(conf, arguments, discover=False) as engine,
+        _cores(conf, engine) as (core_source, _),
+    ):
+        recovered = engine.discover() + engine.restore(core_source.bitstream_of)
     _print_regions(recovered, "table")
+    lost = [region for region in recovered if region.lost]
+    if lost:
+        raise errors.FpgaError(f"{len(lost)} region(s) could not be loaded again: {lost[0].id} is {lost[0].error}")
 
 
 def _release(arguments: argparse.Namespace) -> None:
@@ -209,14 +212,14 @@ def _pack(arguments: argparse.Namespace) -> None:
 
 
 def _inspect(arguments: argparse.Namespace) -> None:
-    with _open(arguments.archive) as file:
+    with cores.open_archive(arguments.archive) as file:
         core = archive.Archive(file, _LOCAL_LIMIT)
         core.verify()
         print(core.manifest_text.decode(), end="")
 
 
 def _upload(arguments: argparse.Namespace) -> None:
-    with _open(arguments.archive) as file:
+    with cores.open_archive(arguments.archive) as file:
         core = archive.Archive(file, _LOCAL_LIMIT)
         core.verify()
         try:
@@ -256,17 +259,11 @@ def _engine(conf: Any, arguments: argparse.Namespace, discover: bool = True) -> 
     with contextlib.closing(store):
         drivers = options.driver_classes(conf.fpga.devices)
         devices = {name: driver(conf.fpga, state_path, run_path) for name, driver in drivers.items()}
-        engine = Engine(store, devices, state_path / "locks", conf.fpga.lock_timeout, stamp)
+        kept = Cache(state_path / "cache", conf.fpga.bitstream_cache_size << 20)
+        engine = Engine(store, devices, state_path / "locks", conf.fpga.lock_timeout, stamp, kept)
         if discover:
             engine.discover()
         yield engine
-
-
-def _open(path: pathlib.Path) -> IO[bytes]:
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise errors.ImageNotAvailable(f"archive {path} cannot be read: {error.strerror}") from error
 
 
 def _print_regions(regions: Sequence[model.Region], form: str) -> None:
@@ -284,7 +281,7 @@ def _print_regions(regions: Sequence[model.Region], form: str) -> None:
                 region.id,
                 f"{region.card_id}/{region.index}",
                 region.board,
-                region.state,
+                f"{region.state}, lost" if region.lost else region.state,
                 region.core or "-",
                 region.owner or "-",
                 region.error or "-",
