@@ -5,12 +5,10 @@ from __future__ import annotations
 
 import argparse
 import json
-import pathlib
 import sys
-from typing import IO
 
 from fpga_nova import errors
-from fpga_nova.cli import output
+from fpga_nova.cli import cores, output
 from fpga_nova.core import archive
 
 #: Most bytes of an archive that a person packs, checks or uploads; hosts have their own limit, max_archive_size.
@@ -26,7 +24,7 @@ def pack(arguments: argparse.Namespace) -> None:
 
 def inspect(arguments: argparse.Namespace) -> None:
     """Check an archive and print its manifest."""
-    with open_archive(arguments.archive) as file:
+    with cores.open_archive(arguments.archive) as file:
         core = archive.Archive(file, _LOCAL_LIMIT)
         core.verify()
     if arguments.format is None and not arguments.column and not sys.stdout.isatty():
@@ -45,7 +43,7 @@ def inspect(arguments: argparse.Namespace) -> None:
 
 def upload(arguments: argparse.Namespace) -> None:
     """Put an archive into Glance."""
-    with open_archive(arguments.archive) as file:
+    with cores.open_archive(arguments.archive) as file:
         core = archive.Archive(file, _LOCAL_LIMIT)
         core.verify()
         try:
@@ -69,14 +67,3 @@ def upload(arguments: argparse.Namespace) -> None:
             **{key: value for key, value in attributes.items() if value is not None},
         )
     print(image_id)
-
-
-def open_archive(path: pathlib.Path) -> IO[bytes]:
-    """Open a local archive.
-
-    :raises fpga_nova.errors.ImageNotAvailable: it cannot be read
-    """
-    try:
-        return path.open("rb")
-    except OSError as error:
-        raise errors.ImageNotAvailable(f"archive {path} cannot be read: {error.strerror}") from error

@@ -5,54 +5,65 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
+import os
 import pathlib
 import sys
-from collections.abc import Iterator
-from typing import IO
+from collections.abc import Callable, Iterator
 
 from fpga_nova import errors, model
-from fpga_nova.cli import archives, host, output, progress, regions
-from fpga_nova.core import archive, images, scratch
+from fpga_nova.cli import cores, host, output, progress, regions
+from fpga_nova.core import scratch
 from fpga_nova.core.regions import VERIFIABLE, Engine
 
 
 def burn(arguments: argparse.Namespace) -> None:
     """Load an IP core into a free region and print the region's id."""
-    with host.opened(arguments, glance=arguments.file is None) as here:
-        max_size = here.conf.fpga.max_archive_size << 20
-        with (
-            here.engine() as engine,
-            scratch.directory(here.state_path) as directory,
-            _archive_file(arguments, here, engine, max_size, directory) as file,
-        ):
-            core = archive.Archive(file, max_size)
+    with (
+        host.opened(arguments, glance=arguments.file is None) as here,
+        here.engine() as engine,
+        _cores(here, engine) as (core_source, directory),
+    ):
+        if arguments.file is not None:
+            core = core_source.of_file(arguments.file)
+        else:
+            core = core_source.of_image(arguments.image_id, engine.choose)
+        with progress.activity(f"programming {core.manifest.name}"):
+            region = engine.burn(core.manifest, _unpacker(core, directory), arguments.owner, arguments.image_id)
+        try:
+            print(region.id, flush=True)
+        except OSError as error:
+            # Whoever asked for the region is gone and never heard of it: it is nobody's.
+            engine.erase(region.id)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the interpreter's own last flush
+            raise errors.FpgaError(f"nobody took the region's id ({error.strerror}); it was erased again") from error
 
-            def unpack(entry: model.BitstreamEntry) -> model.Bitstream:
-                path = core.unpack(entry, directory)
-                return model.Bitstream(entry.sha256, entry.size, path, core.manifest.function_id)
 
-            with progress.activity(f"programming {core.manifest.name}"):
-                region = engine.burn(core.manifest, unpack, arguments.owner, arguments.image_id)
-    print(region.id)
+def prefetch(arguments: argparse.Namespace) -> None:
+    """Bring the bitstreams of an image that fit this host into its cache, and print them."""
+    with (
+        host.opened(arguments, glance=True) as here,
+        here.engine() as engine,
+        _cores(here, engine) as (core_source, directory),
+    ):
+        core = core_source.of_image(arguments.image_id, engine.fitting)
+        entries = engine.prefetch(core.manifest, _unpacker(core, directory))
+    columns = ("file", "sha256", "size", "board", "region_type", "interface_id")
+    output.print_list(arguments, columns, columns[:5], [dataclasses.asdict(entry) for entry in entries])
 
 
 @contextlib.contextmanager
-def _archive_file(
-    arguments: argparse.Namespace, here: host.Host, engine: Engine, max_size: int, directory: pathlib.Path
-) -> Iterator[IO[bytes]]:
-    if arguments.file is not None:
-        with archives.open_archive(arguments.file) as file:
-            yield file
-        return
-    from fpga_nova.clients import glance
+def _cores(here: host.Host, engine: Engine) -> Iterator[tuple[cores.Cores, pathlib.Path]]:
+    with scratch.directory(here.state_path) as directory, contextlib.ExitStack() as stack:
+        yield cores.Cores(here.conf, engine.cache, directory, stack), directory
 
-    session, adapter = glance.session_from_conf(here.conf, "fpga")
-    source = glance.GlanceImages(session, **adapter)
-    info, manifest = images.show(source, arguments.image_id, max_size)
-    if manifest is not None:
-        engine.choose(manifest)  # a core that no region here can take costs no download
-    with progress.bar(f"image {info.name or info.id}") as report, images.fetch(source, info, directory, report) as file:
-        yield file
+
+def _unpacker(core: cores.Core, directory: pathlib.Path) -> Callable[[model.BitstreamEntry], model.Bitstream]:
+    def unpack(entry: model.BitstreamEntry) -> model.Bitstream:
+        path = core.unpack(entry, directory)
+        return model.Bitstream(entry.sha256, entry.size, path, core.manifest.function_id)
+
+    return unpack
 
 
 def erase(arguments: argparse.Namespace) -> None:
@@ -126,7 +137,15 @@ def release(arguments: argparse.Namespace) -> None:
 
 
 def recover(arguments: argparse.Namespace) -> None:
-    """Finish what killed commands left behind."""
-    with host.opened(arguments) as here, here.engine(discover=False) as engine, progress.activity("recovering"):
-        recovered = engine.discover()
-    regions.print_regions(arguments, recovered)
+    """Finish what killed commands left behind, and load again what was lost."""
+    with (
+        host.opened(arguments, glance=True) as here,
+        here.engine(discover=False) as engine,
+        _cores(here, engine) as (core_source, _),
+    ):
+        with progress.activity("recovering"):
+            recovered = engine.discover() + engine.restore(core_source.bitstream_of)
+        regions.print_regions(arguments, recovered)
+        lost = [region for region in recovered if region.lost]
+        if lost:
+            raise errors.FpgaError(f"{len(lost)} region(s) could not be loaded again: {lost[0].id} is {lost[0].error}")

@@ -15,6 +15,7 @@ from typing import Any
 from fpga_nova import errors
 from fpga_nova.cli import caller, options
 from fpga_nova.core import audit, counters, summary
+from fpga_nova.core.cache import Cache
 from fpga_nova.core.regions import Engine
 from fpga_nova.core.store import Store
 
@@ -42,7 +43,8 @@ class Host:
         with contextlib.closing(Store(self.state_path, timeout, self.trail.saw)) as store:
             drivers = options.driver_classes(self.conf.fpga.devices)
             devices = {name: driver(self.conf.fpga, self.state_path, self.run_path) for name, driver in drivers.items()}
-            engine = Engine(store, devices, self.state_path / "locks", timeout, stamp)
+            kept = Cache(self.state_path / "cache", self.conf.fpga.bitstream_cache_size << 20)
+            engine = Engine(store, devices, self.state_path / "locks", timeout, stamp, kept)
             if discover:
                 self.trail.operation = audit.RECOVER
                 engine.discover()

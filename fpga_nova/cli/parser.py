@@ -38,6 +38,7 @@ examples:
 #: Module of fpga_nova.cli and function in it that carry out a command; imported only when it is asked for.
 FUNCTIONS = {
     "burn": "hardware:burn",
+    "prefetch": "hardware:prefetch",
     "erase": "hardware:erase",
     "status": "regions:status",
     "list": "regions:list_regions",
@@ -88,6 +89,10 @@ def _add_hardware(add: Add) -> None:
     what.add_argument("--file", metavar="ARCHIVE", type=pathlib.Path, help="a local IP-core archive instead")
     burn.add_argument("--owner", metavar="SERVER_ID", type=_uuid, help="the server that holds the region from now on")
 
+    prefetch = add("prefetch", "bring what of an image fits this host into its cache, so that a burn need not fetch it")
+    prefetch.add_argument("image_id", metavar="IMAGE_ID", type=_uuid, help="Glance image of the IP core")
+    _add_form(prefetch)
+
     erase = add("erase", "wipe a region, prove it, and give it back")
     erase.add_argument("region_id", metavar="REGION_ID", nargs="?", help="id that burn printed")
     erase.add_argument(
@@ -108,7 +113,7 @@ def _add_hardware(add: Add) -> None:
     release = add("release", "wipe a quarantined region once more and offer it again if that is proved")
     release.add_argument("region_id", metavar="REGION_ID", help="id of the region")
 
-    _add_form(add("recover", "finish what killed commands left behind, and list what became of it"))
+    _add_form(add("recover", "finish what was left behind, load again what was lost, and list what became of it"))
 
 
 def _add_reports(add: Add) -> None:

@@ -32,7 +32,7 @@ def text(regions: Sequence[model.Region], cards: Sequence[tuple[model.Card, bool
     :raises OSError: the counters cannot be read
     :raises sqlite3.Error: nor that
     """
-    families = [_build(), _regions(regions), _cards(cards), *_operations(state_path)]
+    families = [_build(), _regions(regions), _lost(regions), _cards(cards), *_operations(state_path)]
 
     class Collected:
         def collect(self) -> Iterable[Metric]:
@@ -56,6 +56,18 @@ def _regions(regions: Sequence[model.Region]) -> Metric:
     for vendor, board in sorted({(region.vendor, region.board) for region in regions}):
         for state in model.RegionState:
             family.add_metric([vendor, board, state.value], counts[vendor, board, state])
+    return family
+
+
+def _lost(regions: Sequence[model.Region]) -> Metric:
+    family = GaugeMetricFamily(
+        "fpga_nova_lost_regions",
+        "FPGA regions of this host that are programmed by the record, and whose card lost that.",
+        labels=["vendor", "board"],
+    )
+    counts = collections.Counter((region.vendor, region.board) for region in regions if region.lost)
+    for vendor, board in sorted({(region.vendor, region.board) for region in regions}):
+        family.add_metric([vendor, board], counts[vendor, board])
     return family
 
 

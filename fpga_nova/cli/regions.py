@@ -63,4 +63,8 @@ def record(region: model.Region) -> dict[str, Any]:
 
 def print_regions(arguments: argparse.Namespace, regions: Sequence[model.Region]) -> None:
     """Print regions in the form asked for."""
-    output.print_list(arguments, COLUMNS, _SHORT, [record(region) for region in regions])
+    records = [record(region) for region in regions]
+    if arguments.format in (None, "table"):
+        for region, values in zip(regions, records):
+            values["state"] = f"{region.state}, lost" if region.lost else region.state
+    output.print_list(arguments, COLUMNS, _SHORT, records)

@@ -84,6 +84,7 @@ class GlanceImages:
             container_format=image.get("container_format"),
             size=image.get("size"),
             properties={key: value for key, value in image.items() if key not in _BASE_PROPERTIES},
+            digest=f"{image.get('os_hash_algo')}:{image['os_hash_value']}" if image.get("os_hash_value") else None,
         )
 
     def download(self, image_id: str) -> Iterator[bytes]:

@@ -85,8 +85,7 @@ class Trail:
             if operation == self.command != RECOVER:
                 mine.append(entry)
                 continue
-            failed = touched["state"] == RegionState.QUARANTINED
-            entry.update(exit_code=errors.EraseFailed.exit_code if failed else 0, error=touched["region_error"])
+            entry.update(exit_code=_exit_code_of(touched), error=touched["region_error"])
             result.append(entry)
         if not mine and self.command in ALWAYS:
             mine = [dict(common)]
@@ -108,6 +107,15 @@ def exit_code(error: BaseException | None) -> int:
     if isinstance(error, errors.FpgaError):
         return error.exit_code
     return 130 if isinstance(error, KeyboardInterrupt) else 1
+
+
+def _exit_code_of(touched: Mapping[str, Any]) -> int:
+    """Return how a command would have ended that was run to do what was done to a region on the way."""
+    if touched["state"] == RegionState.QUARANTINED:
+        return errors.EraseFailed.exit_code
+    if touched["state"] == RegionState.PROGRAMMED and touched["region_error"] is not None:  # it is lost
+        return errors.ReadBackMismatch.exit_code
+    return 0
 
 
 def append(state_path: pathlib.Path, entries: list[dict[str, Any]]) -> None:

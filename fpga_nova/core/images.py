@@ -23,6 +23,7 @@ class ImageInfo:
 
     :param size: bytes, if known
     :param properties: further properties; `manifest` holds the archive's manifest if the uploader set it
+    :param digest: a secure hash of its data with the hash's name, ``sha512:...``; that of other data is another one
     """
 
     id: str
@@ -31,6 +32,7 @@ class ImageInfo:
     container_format: str | None
     size: int | None
     properties: Mapping[str, str]
+    digest: str | None = None
 
 
 class ImageSource(Protocol):
