@@ -42,6 +42,19 @@ def test_a_region_that_lost_its_bits(host, region):
     assert "1 of 3 regions cannot be verified" in err
     assert verify(host, 69, region)[0].keys() == {region}
     assert host.states() == ["programmed", "free", "free"]  # its holder keeps it
+    assert "programmed, lost" in host.cli("list")
+    host.cli("recover")
+    assert verify(host, 0, region)[0][region]["result"] == "holds"
+
+
+def test_a_region_that_has_its_bits_again_is_not_lost(host, region):
+    path = memory(host, region)
+    content = path.read_bytes()
+    path.write_bytes(b"cosmic ray")
+    verify(host, 69)
+    path.write_bytes(content)
+    assert verify(host, 0, region)[0][region]["error"] is None
+    assert "lost" not in host.cli("list")
 
 
 def test_a_free_region_that_is_not_blank_is_quarantined(host, region):
