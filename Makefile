@@ -7,7 +7,7 @@ export STATE := $(shell $(PYTHON) -m build_scripts.lib.paths)
 VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.build_cloud
 
-.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench docs fuzz bitstreams
+.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench docs share fuzz bitstreams
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -60,6 +60,9 @@ fuzz: tests ## Run the fuzzers over all that reads a tenant's bytes: 1,000,000 e
 docs: tests ## Build the manuals into docs/_build/html
 	$(VENV)/pip install -q -c build_scripts/constraints.txt -r docs/requirements.txt
 	$(VENV)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+share: tests ## Make fpga-cli's manual page and shell completions, below share/, from its parser
+	$(VENV)/python -m build_scripts.share
 
 bitstreams: ## Build the accelerators' bitstreams from their Verilog
 	@$(MAKE) -C accelerators bitstreams

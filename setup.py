@@ -35,15 +35,21 @@ setup(
         "fpga_nova": ["**/*.json", "**/*.pcf", "**/*.bin", "**/*.c", "**/*.h", "**/*.yaml", "py.typed"],
         "fpga_nova.patches": ["*.patch", "*.yaml"],
     },
-    data_files=[("etc/nova/rootwrap.d", ["etc/nova/rootwrap.d/fpga.filters"])],
+    data_files=[
+        ("etc/nova/rootwrap.d", ["etc/nova/rootwrap.d/fpga.filters"]),
+        ("share/man/man8", ["share/man/man8/fpga-cli.8"]),
+        ("share/bash-completion/completions", ["share/bash-completion/completions/fpga-cli"]),
+        ("share/zsh/site-functions", ["share/zsh/site-functions/_fpga-cli"]),
+    ],
     # zipfile36 brought Python 3.6's zipfile to older interpreters; no supported Nova runs on one.
     install_requires=[
+        "cliff>=4.0",
         "cryptography>=38",
         "jsonschema>=4.0",
         "keystoneauth1>=5.0",
         "oslo.concurrency>=5.0",
         "oslo.config>=9.0",
-        "prettytable>=3.0",
+        "prometheus_client>=0.17",
         "python-glanceclient>=4.1",
         "PyYAML>=5.1",
         "stevedore>=4.0",

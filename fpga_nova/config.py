@@ -142,6 +142,14 @@ HOST_OPTS = [
         help="Seconds that scan_command may take; then it is killed, and the bitstream refused. Keep it below "
         "burn_timeout. Read by fpga-cli.",
     ),
+    cfg.IntOpt(
+        "bitstream_cache_size",
+        default=1024,
+        min=0,
+        help="MiB of bitstreams kept in `state_path`, so that they need not be fetched again; the least recently used "
+        "go first. What regions hold is always kept, and counts: `fpga-cli recover` loads it again after a reboot. "
+        "Read by fpga-cli.",
+    ),
 ]
 
 

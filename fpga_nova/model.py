@@ -79,7 +79,7 @@ class Region:
     :param core: name of the loaded IP core, from its manifest
     :param function_id: UUID of the loaded function, from its manifest
     :param bitstream_sha256: SHA-256 (hex) of the loaded bitstream
-    :param error: the last failure's reason, for dirty and quarantined regions
+    :param error: the last failure's reason, for dirty and quarantined regions; for a programmed one, why it is lost
     :param updated_at: time of the last transition, UTC, ISO 8601
     """
 
@@ -100,13 +100,18 @@ class Region:
     error: str | None = None
     updated_at: str | None = None
 
+    @property
+    def lost(self) -> bool:
+        """Whether its card no longer holds what its holder was given, or nobody could prove that it does."""
+        return self.state is RegionState.PROGRAMMED and self.error is not None
+
 
 @dataclasses.dataclass(frozen=True)
 class Bitstream:
     """A bitstream for one region.
 
     :param sha256: SHA-256 of its bytes, hex
-    :param size: bytes
+    :param size: bytes; 0 where only its identity is known
     :param path: where its bytes lie on this host; None where only its identity is known
     :param function_id: UUID of the function that it implements
     """

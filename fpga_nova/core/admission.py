@@ -11,11 +11,10 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import pathlib
-from typing import Any
+from typing import Any, Protocol
 
 from fpga_nova import errors, formats, model
 from fpga_nova.core import policy
-from fpga_nova.core.archive import Archive
 from fpga_nova.core.images import ImageInfo
 from fpga_nova.core.tool import Tool
 
@@ -57,27 +56,30 @@ class Admission:
 
     :param rules: the operator's
     :param project: Keystone's id of the project whose server gets the core, if the caller said
-    :param image: where the core comes from; None for an archive that is no image
-    :raises fpga_nova.errors.RefusedByPolicy: a signature is required, and an archive that is no image has none
     """
 
-    def __init__(self, rules: Rules, project: str | None = None, image: ImageInfo | None = None) -> None:
-        if image is None and rules.require_signature == ALWAYS:
-            raise errors.RefusedByPolicy("[fpga] require_signature is always, and only an image has a signature")
+    def __init__(self, rules: Rules, project: str | None = None) -> None:
         self._rules = rules
         self._project = project
-        self._image = image
+        self._image: ImageInfo | None = None
         self._signature: Any = None
         self._hash: Any = None
+        self._verified = False
 
-    def before_download(self, manifest: model.Manifest | None) -> None:
-        """Judge the image by its metadata.
+    def before_download(self, image: ImageInfo, manifest: model.Manifest | None) -> None:
+        """Judge an image by its metadata; an archive that is no image has none.
 
         :param manifest: the one among them, if there is one
         :raises fpga_nova.errors.RefusedByPolicy: with the reason
         """
-        self.check_manifest(manifest)
-        self._check_signature()
+        self._image = image
+        self._check_policy(manifest)
+        self._check_signature(image)
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether the signature can only be verified over the image's data, so that these must be had."""
+        return self._hash is not None
 
     def update(self, chunk: bytes) -> None:
         """Take the next bytes of the image, in order."""
@@ -91,13 +93,18 @@ class Admission:
         """
         if self._hash is not None:
             self._signature.verify(self._hash.digest())
+            self._verified = True
 
-    def check_manifest(self, manifest: model.Manifest | None) -> None:
-        """Hold a core against the allow-list.
+    def check_core(self, manifest: model.Manifest) -> None:
+        """Judge a core by its archive's own manifest; and see to it that a signature was verified, if it had to be.
 
-        :param manifest: None before it is known
-        :raises fpga_nova.errors.RefusedByPolicy: no rule admits it
+        :raises fpga_nova.errors.RefusedByPolicy: no rule admits it, or it has no good signature and must have one
         """
+        self._check_policy(manifest)
+        if not self._verified and (self._signature is not None or self._rules.require_signature == ALWAYS):
+            raise errors.RefusedByPolicy("[fpga] require_signature is always, and only an image has a signature")
+
+    def _check_policy(self, manifest: model.Manifest | None) -> None:
         if self._rules.policy is not None:
             owner = self._image.owner if self._image is not None else None
             self._rules.policy.check(policy.Subject(self._project, owner, manifest))
@@ -118,9 +125,8 @@ class Admission:
         self._scan(manifest, entry, path)
         return header
 
-    def _check_signature(self) -> None:
-        image = self._image
-        if image is None or self._rules.require_signature == NEVER or self._rules.certificates is None:
+    def _check_signature(self, image: ImageInfo) -> None:
+        if self._rules.require_signature == NEVER or self._rules.certificates is None:
             return
         from fpga_nova.core import signatures  # imported here: `cryptography` takes 50 ms, for signed images alone
 
@@ -135,6 +141,7 @@ class Admission:
         if self._signature.hash_name == image.hash_algo:
             # The download will be held against this very hash, so that the signature need not wait for it.
             self._signature.verify(bytes.fromhex(image.hash_value))
+            self._verified = True
         else:
             self._hash = hashlib.new(self._signature.hash_name)
 
@@ -166,16 +173,25 @@ class Admission:
             raise errors.RefusedByPolicy(f"{tool.name} refuses {entry.file} of IP core {manifest.name!r}{words}")
 
 
+class Core(Protocol):
+    """An IP core at hand: an open archive, or what is kept of one."""
+
+    manifest: model.Manifest
+
+    def unpack(self, entry: model.FileEntry, directory: pathlib.Path) -> pathlib.Path:
+        """Write a bitstream below `directory` under its SHA-256 as name, checked; return its path."""
+
+
 class Admitted:
-    """An open archive whose core is admitted; gives its bitstreams, each judged once.
+    """A core that is admitted; gives its bitstreams, each judged once.
 
     :param directory: where they are unpacked
     :raises fpga_nova.errors.RefusedByPolicy: the core is not admitted
     """
 
-    def __init__(self, archive: Archive, admission: Admission, directory: pathlib.Path) -> None:
-        admission.check_manifest(archive.manifest)
-        self._archive = archive
+    def __init__(self, core: Core, admission: Admission, directory: pathlib.Path) -> None:
+        admission.check_core(core.manifest)
+        self._core = core
         self._admission = admission
         self._directory = directory
         self._paths: dict[str, pathlib.Path] = {}
@@ -188,9 +204,9 @@ class Admitted:
         :raises fpga_nova.errors.RefusedByPolicy: the scanner refuses it
         :raises fpga_nova.errors.NoMatchingHardware: by its own header it was built for another region
         """
-        manifest = self._archive.manifest
+        manifest = self._core.manifest
         if entry.sha256 not in self._paths:  # a file may serve several kinds of regions
-            self._paths[entry.sha256] = self._archive.unpack(entry, self._directory)
+            self._paths[entry.sha256] = self._core.unpack(entry, self._directory)
         path = self._paths[entry.sha256]
         if entry not in self._headers:
             self._headers[entry] = self._admission.check_bitstream(manifest, entry, path)

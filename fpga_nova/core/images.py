@@ -39,6 +39,11 @@ class ImageInfo:
     properties: Mapping[str, str]
     owner: str | None = None
 
+    @property
+    def digest(self) -> str:
+        """The hash of its data with the hash's name, ``sha512:...``; that of other data is another one."""
+        return f"{self.hash_algo}:{self.hash_value}"
+
 
 class ImageSource(Protocol):
     """An image service."""

@@ -14,7 +14,7 @@ import os
 import pathlib
 import sqlite3
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from fpga_nova import errors, model
 from fpga_nova.core import summary
@@ -55,12 +55,18 @@ regions.id AS id, card_id, device, vendor, board, "index", region_type, interfac
 function_id, bitstream_sha256, error, updated_at
 """
 
-#: DESIGN's graph of states: who may follow whom. A dirty region may be found dirty again.
+#: DESIGN's graph of states: who may follow whom. A dirty region may be found dirty again, and a programmed one lost:
+#: it then has an error, until it is loaded again for its holder.
 FOLLOWS = {
-    RegionState.FREE: {RegionState.PROGRAMMING},
+    RegionState.FREE: {RegionState.PROGRAMMING, RegionState.QUARANTINED},
     RegionState.PROGRAMMING: {RegionState.PROGRAMMED, RegionState.DIRTY},
-    RegionState.PROGRAMMED: {RegionState.ERASING, RegionState.DIRTY},
-    RegionState.DIRTY: {RegionState.ERASING, RegionState.DIRTY},
+    RegionState.PROGRAMMED: {
+        RegionState.PROGRAMMED,
+        RegionState.ERASING,
+        RegionState.DIRTY,
+        RegionState.QUARANTINED,
+    },
+    RegionState.DIRTY: {RegionState.ERASING, RegionState.DIRTY, RegionState.QUARANTINED},
     RegionState.ERASING: {RegionState.FREE, RegionState.QUARANTINED, RegionState.DIRTY},
     RegionState.QUARANTINED: {RegionState.ERASING},
 }
@@ -70,21 +76,26 @@ class Store:
     """The region store below `state_path`; it is made when it is not there.
 
     :param timeout: seconds to wait for another process's write
+    :param observer: is told of every transition once it is in the store: the region before it and after
     :raises fpga_nova.errors.StoreNotReadable: from the constructor and every method
     """
 
-    def __init__(self, state_path: pathlib.Path, timeout: float = 60) -> None:
+    def __init__(
+        self,
+        state_path: pathlib.Path,
+        timeout: float = 60,
+        observer: Callable[[model.Region, model.Region], None] | None = None,
+    ) -> None:
+        self._observer = observer
         self.path = state_path / summary.STORE_FILE
         try:
-            state_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not state_path.is_dir():
+                state_path.mkdir(mode=0o700, parents=True, exist_ok=True)
+                sync_directory(state_path.parent)
             # Made here with its mode and made durable, as SQLite would follow the umask; SQLite gives its -wal and
             # -shm files the same mode.
             os.close(os.open(self.path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-            directory = os.open(state_path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(directory)
-            finally:
-                os.close(directory)
+            sync_directory(state_path)
         except OSError as error:
             raise errors.StoreNotReadable(f"region store {self.path} is not readable: {error.strerror}") from error
         self._connection = summary.connect(str(self.path), timeout)
@@ -114,10 +125,11 @@ class Store:
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection
+                connection.execute("COMMIT")
             except BaseException:
-                connection.execute("ROLLBACK")
+                if connection.in_transaction:  # SQLite itself rolls back after some failures, a full disk among them
+                    connection.execute("ROLLBACK")
                 raise
-            connection.execute("COMMIT")
 
     def set_cards(self, cards: Iterable[model.Card], configuration: str) -> None:
         """Record the cards that discovery found, and the configuration it was made with.
@@ -153,6 +165,17 @@ class Store:
                     connection.execute("DELETE FROM regions WHERE state = 'free' AND card_id = ?", (card_id,))
             connection.execute("DELETE FROM cards WHERE NOT found AND id NOT IN (SELECT card_id FROM regions)")
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('configuration', ?)", (configuration,))
+
+    def boot_id(self) -> str | None:
+        """Return the boot in which all that is recorded as programmed was last proved, None if there was none yet."""
+        with self._read() as connection:
+            row = connection.execute("SELECT value FROM meta WHERE key = 'boot_id'").fetchone()
+            return row[0] if row else None
+
+    def set_boot_id(self, boot_id: str) -> None:
+        """Record that all that is recorded as programmed was proved in this boot, or marked as lost."""
+        with self._write() as connection:
+            connection.execute("INSERT OR REPLACE INTO meta VALUES ('boot_id', ?)", (boot_id,))
 
     def cards(self) -> list[tuple[model.Card, bool]]:
         """Return the cards without their slots, each with whether the last discovery found it, by id."""
@@ -221,6 +244,8 @@ class Store:
             )
             if cursor.rowcount != 1:
                 raise errors.FpgaError(f"region {region.id} is no longer {region.state}: somebody went round its lock")
+        if self._observer is not None:
+            self._observer(region, after)
         return after
 
     def count(self) -> tuple[int, int]:
@@ -230,6 +255,18 @@ class Store:
         """
         with self._read() as connection:
             return summary.count(connection)
+
+
+def sync_directory(path: pathlib.Path) -> None:
+    """Bring the names in a directory to the disk.
+
+    :raises OSError: the system refuses
+    """
+    directory = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _now() -> str:

@@ -62,3 +62,10 @@ class Device(abc.ABC):
     @abc.abstractmethod
     def endpoint(self, region: model.Region) -> model.Endpoint:
         """Return what a programmed `region` offers its guest; asks no card."""
+
+    def missing(self, region: model.Region) -> str | None:
+        """Return why `region` cannot hold what it was programmed with, where that costs next to nothing to see.
+
+        It is asked at every command but `status`, so it calls no tool. None says nothing; else :meth:`verify` is asked.
+        """
+        return None

@@ -83,6 +83,10 @@ class SimDevice(Device):
         """Return the region's file."""
         return model.Endpoint("devnode", str(self._memory(region)))
 
+    def missing(self, region: model.Region) -> str | None:
+        """See whether the region's file is there."""
+        return None if self._memory(region).exists() else f"the memory of region {region.id} is empty"
+
     def _memory(self, region: model.Region) -> pathlib.Path:
         return self.run_path / "sim" / region.card_id.removeprefix("sim:") / str(region.index)
 

@@ -137,6 +137,10 @@ the core is reset. Read by fpga-cli.
         """Return the region's unix socket."""
         return model.Endpoint("unix", str(self._region(region).endpoint))
 
+    def missing(self, region: model.Region) -> str | None:
+        """See whether the region's server lives."""
+        return "the region's server has ended" if self._region(region).server_pid() is None else None
+
     # inner parts
 
     def _card_path(self, name: str) -> pathlib.Path:

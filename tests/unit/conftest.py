@@ -93,14 +93,14 @@ class Host:
         else:
             path.write_text(what)
 
-    def start(self, *arguments: str | pathlib.Path) -> subprocess.Popen[str]:
+    def start(self, *arguments: str | pathlib.Path, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "fpga_nova.cli", "--config-file", self.config_file, *arguments]
         return subprocess.Popen(
             list(map(str, command)),
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
         )

@@ -208,6 +208,44 @@ def test_signatures_are_required_and_nobody_may_sign(host, glance):
     assert "signature_certificates names no directory" in host.cli("burn", IMAGE, code=1)
 
 
+# What is in the cache is judged as what is fetched
+
+
+def test_a_cached_core_is_judged_again(host, glance, allow):
+    host.configure_glance(glance)
+    host.cli("erase", host.cli("burn", IMAGE).strip())
+    host.configure_glance(glance, **allow({"project": [PROJECT], "vendor": ["sim"]}))
+    assert "vendor sim" in refused(host, "--project", OWNER, IMAGE)
+    host.cli("burn", "--project", PROJECT, IMAGE)
+    assert glance.downloads() == 1
+
+
+def test_a_cached_core_is_scanned_again(host, glance, scanner):
+    host.configure_glance(glance)
+    host.cli("erase", host.cli("burn", IMAGE).strip())
+    host.configure_glance(glance, **scanner("echo no more; exit 1"))
+    assert "no more" in refused(host, IMAGE)
+    assert glance.downloads() == 1
+
+
+@pytest.mark.parametrize(("method", "downloads"), [("SHA-256", 3), ("SHA-512", 1)])
+def test_a_cached_cores_signature_is_verified_again(host, glance, certificates, method, downloads):
+    """Over another hash than Glance's that takes the data."""
+    signed(glance, certificates, method=method)
+    host.configure_glance(glance, signature_certificates=certificates, require_signature="always")
+    for _ in range(2):
+        host.cli("erase", host.cli("burn", IMAGE).strip())
+    signed(glance, certificates, data=b"something else", method=method)
+    refused(host, IMAGE)
+    assert glance.downloads() == downloads
+
+
+def test_prefetch_puts_nothing_on_a_card_and_so_asks_nobody(host, glance, allow):
+    host.configure_glance(glance, **allow({"vendor": ["lattice"]}))
+    host.cli("prefetch", IMAGE)
+    assert "vendor sim" in refused(host, IMAGE)
+
+
 # What a bitstream says of itself; tests/unit/core/test_admission.py has the rest
 
 

@@ -14,6 +14,7 @@ from fpga_nova import errors, model
 from fpga_nova.core import scratch
 from fpga_nova.core.admission import Admission, Admitted, Rules
 from fpga_nova.core.archive import Archive
+from fpga_nova.core.cache import Cache
 from fpga_nova.core.regions import Engine
 from fpga_nova.core.store import Store
 from fpga_nova.devices.base import Device
@@ -62,7 +63,8 @@ def engine(tmp_path):
 
         def engine(*interfaces: str | None) -> Engine:
             store = stack.enter_context(contextlib.closing(Store(tmp_path, 5)))
-            made = Engine(store, {"shelf": Shelf(interfaces, tmp_path, tmp_path)}, tmp_path / "locks", 5, "")
+            devices = {"shelf": Shelf(interfaces, tmp_path, tmp_path)}
+            made = Engine(store, devices, tmp_path / "locks", 5, "", Cache(tmp_path / "cache", LIMIT))
             made.discover()
             return made
 
