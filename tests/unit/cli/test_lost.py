@@ -13,8 +13,8 @@ import uuid
 
 import pytest
 
-from tests.unit.clients.test_glance import IMAGE, glance  # noqa: F401 - a fixture
 from tests.unit.conftest import manifest_data, write_archive
+from tests.unit.glance import IMAGE
 
 
 def reboot(host, card_keeps=False):
@@ -175,7 +175,7 @@ def test_a_damaged_cached_bitstream_is_not_loaded(host, held):
     assert not (host.path / "run/sim/a/0").exists()
 
 
-def test_it_is_fetched_again_from_its_image(host, glance):  # noqa: F811
+def test_it_is_fetched_again_from_its_image(host, glance):
     host.cli("burn", IMAGE)
     reboot(host)
     shutil.rmtree(host.state_path / "cache")
@@ -192,7 +192,7 @@ def test_it_is_fetched_again_from_its_image(host, glance):  # noqa: F811
     assert "is not found in Glance" in err and "when that is mended, `fpga-cli recover`, else `fpga-cli erase" in err
 
 
-def test_a_cached_core_moves_no_image_data(host, glance):  # noqa: F811
+def test_a_cached_core_moves_no_image_data(host, glance):
     host.cli("burn", IMAGE)
     glance.requests.clear()
     host.cli("burn", IMAGE)
@@ -201,7 +201,7 @@ def test_a_cached_core_moves_no_image_data(host, glance):  # noqa: F811
     assert host.cli("status") == "Used regions: 2/3\n"
 
 
-def test_a_cached_core_is_told_by_the_images_hash_alone(host, glance, tmp_path):  # noqa: F811
+def test_a_cached_core_is_told_by_the_images_hash_alone(host, glance, tmp_path):
     """Not by what its owner wrote into the image's properties: that could name another's core."""
     host.cli("burn", IMAGE)
     mine = write_archive(tmp_path / "mine.zip", manifest_data(b"mine!"), x_bin=b"mine!")
@@ -217,7 +217,7 @@ def test_a_cached_core_is_told_by_the_images_hash_alone(host, glance, tmp_path):
     assert (host.path / "run/sim/a/1").read_bytes() == b"mine!"
 
 
-def test_a_cached_core_whose_bits_are_gone_is_fetched(host, glance):  # noqa: F811
+def test_a_cached_core_whose_bits_are_gone_is_fetched(host, glance):
     host.cli("burn", IMAGE)
     shutil.rmtree(host.state_path / "cache/bitstreams")
     glance.requests.clear()
