@@ -61,7 +61,7 @@ def opened(arguments: argparse.Namespace, glance: bool = False) -> Iterator[Host
     """
     conf = options.load([arguments.config_file], glance=glance)
     state_path = pathlib.Path(conf.fpga.state_path)
-    subject = {key: getattr(arguments, key, None) for key in ("region_id", "owner", "image_id", "reason")}
+    subject = {key: getattr(arguments, key, None) for key in ("region_id", "owner", "project", "image_id", "reason")}
     file = getattr(arguments, "file", None)
     subject["archive"] = file and file.absolute()
     trail = audit.Trail(arguments.command, subject, caller.who())

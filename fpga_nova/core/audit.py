@@ -31,7 +31,19 @@ FILE = "audit.log"
 #: sudo_uid: who ran sudo, by sudo's word · parent: the command that ran fpga-cli
 KEYS = (
     *("time", "command", "exit_code", "error", "seconds"),
-    *("region_id", "card_id", "state", "steps", "core", "image_id", "archive", "bitstream_sha256", "owner", "reason"),
+    *(
+        "region_id",
+        "card_id",
+        "state",
+        "steps",
+        "core",
+        "image_id",
+        "archive",
+        "bitstream_sha256",
+        "owner",
+        "project",
+        "reason",
+    ),
     *("uid", "user", "login_uid", "sudo_uid", "pid", "parent"),
 )
 
@@ -49,7 +61,7 @@ class Trail:
     """What one command did, as it does it.
 
     :param command: its name
-    :param subject: what it was asked for: region_id, owner, image_id, archive, reason, as far as it has them
+    :param subject: what it was asked for: region_id, owner, project, image_id, archive, reason, as far as it has them
     :param who: uid, user, login_uid, sudo_uid, pid, parent
     """
 
