@@ -4,8 +4,8 @@
 `python -m fpga_nova.softfpga.server`, with a JSON object of :class:`Order`'s fields on stdin. Says ``ready`` on stdout
 when the region serves, or why it cannot, and closes it.
 
-Until it holds the region's lock it keeps those of who started it: should he be killed meanwhile, nobody takes the region
-for one without a server that is about to have one.
+Until it holds the region's lock it keeps those of who started it: should he be killed meanwhile, nobody takes the
+region for one without a server that is about to have one.
 
 In the region's directory, which only its owner can enter, it holds the lock for as long as it lives and listens on
 `endpoint.sock` (frames; the driver moves it to where guests find it) and `control.sock`. A word sent to the latter is

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGKILLs at random times: `python -m tests.crash [--kills N] [--seed S]`; exit 1 at the first thing that is not right.
+"""SIGKILLs at random times: `python -m tests.crash [--kills N] [--seed S]`; exit 1 at the first wrong thing.
 
 Several fpga-cli at once burn, erase, list and recover simulated and soft regions, and are killed, or their callers, or
 the soft FPGA's servers; now and then the host is restarted. After each round the truth is looked at from outside,
@@ -32,7 +32,7 @@ from tests.crash.world import Call, Caller, World
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
-#: Fewer kills than these after the last restart of the host are followed by none.
+#: The host is restarted at least once in so many kills.
 REBOOT_EVERY = 60
 
 
@@ -41,7 +41,7 @@ class Crash:
 
     def __init__(self, world: World, seed: int) -> None:
         self.world = world
-        self.random = random.Random(seed)  # noqa: S311
+        self.random = random.Random(seed)
         self.kills: collections.Counter[str] = collections.Counter()
         self.rounds = self.reboots = self.restored = self.burned = self.erased = 0
         #: What was told of: owner -> region id. And who may hold something, as nobody knows how his burn ended.

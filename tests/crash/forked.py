@@ -19,9 +19,7 @@ import fpga_nova.devices.soft  # noqa: F401
 from fpga_nova.cli import commands, main, options  # noqa: F401
 
 
-def start(
-    arguments: Sequence[object], stdout: int, stderr: int, prepare: Callable[[], None] = lambda: None
-) -> int:
+def start(arguments: Sequence[object], stdout: int, stderr: int, prepare: Callable[[], None] = lambda: None) -> int:
     """Run fpga-cli with `arguments` in a new process, on these descriptors; return its pid.
 
     :param prepare: called in the new process first
@@ -36,8 +34,8 @@ def start(
         null = os.open(os.devnull, os.O_RDONLY)
         for descriptor, standard in ((null, 0), (stdout, 1), (stderr, 2)):
             os.dup2(descriptor, standard)
-        sys.stdout = open(1, "w", closefd=False)  # noqa: PTH123, SIM115 - a descriptor
-        sys.stderr = open(2, "w", closefd=False)  # noqa: PTH123, SIM115
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115 - a descriptor
+        sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
         prepare()
         try:
             code = main.main([str(argument) for argument in arguments])

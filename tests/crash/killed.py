@@ -26,17 +26,18 @@ from fpga_nova.softfpga.region import SoftRegion
 DRIVERS = {"sim": SimDevice, "soft": SoftDevice}
 
 
-def _around(*steps: str) -> list[str]:
+def around(*steps: str) -> list[str]:
+    """Return the points before and after each step."""
     return [f"{when} {step}" for step in steps for when in ("before", "after")]
 
 
 #: What a burn of a good core passes, and an erase, in order.
-BURN = _around("programming", "keep", "program", "verify", "programmed")
-ERASE = _around("erasing", "erase", "verify", "free")
+BURN = around("programming", "keep", "program", "verify", "programmed")
+ERASE = around("erasing", "erase", "verify", "free")
 
 #: What a burn passes besides where the card is a soft one, inside `program`; an erase passes stop and write.
-SOFT_BURN = _around("stop", "fabric", "write", "start", "publish")
-SOFT_ERASE = _around("stop", "write")
+SOFT_BURN = around("stop", "fabric", "write", "start", "publish")
+SOFT_ERASE = around("stop", "write")
 
 #: What the soft FPGA's server passes until it serves.
 SERVER = ["before lock", "after lock", "after listen", "before confine", "after confine", "after load"]
@@ -99,7 +100,7 @@ def server_pids(directory: pathlib.Path) -> dict[pathlib.Path, int]:
         if not process.name.isdigit():
             continue
         try:
-            links = [os.readlink(link) for link in (process / "fd").iterdir()]
+            links = [str(link.readlink()) for link in (process / "fd").iterdir()]
         except OSError:
             continue
         for link in links:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host with a simulated and a soft card, and the truth about it: looked at from outside, without the product's code."""
+"""A host with a simulated and a soft card, and the truth about it as one sees it from outside."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fpga-cli, the soft FPGA's server, or the caller is killed at each step: no region is lost, and none keeps anything."""
+"""fpga-cli, the soft FPGA's server, or the caller is killed at each step: no region is lost, none keeps bits."""
 
 from __future__ import annotations
 
@@ -100,7 +100,9 @@ def fail():
     raise errors.ProgrammingFailed("no")
 
 
-@pytest.mark.parametrize(("kind", "point"), points(killed._around("erase", "keep", "program", "verify", "programmed"), []))
+@pytest.mark.parametrize(
+    ("kind", "point"), points(killed.around("erase", "keep", "program", "verify", "programmed"), [])
+)
 def test_killed_in_a_recover(world, kind, point):
     """What is lost stays its holder's, and the next recover loads it."""
     owner = str(uuid.uuid4())
@@ -152,9 +154,7 @@ def test_the_server_is_killed_in_a_burn(world, point):
         for pid in world.servers().values():
             os.kill(pid, signal.SIGKILL)
 
-    call = world.start(
-        "burn", "--file", world.archives["soft"], prepare=lambda: killed.arm(point, "soft", kill_server)
-    )
+    call = world.start("burn", "--file", world.archives["soft"], prepare=lambda: killed.arm(point, "soft", kill_server))
     if call.wait() == 0:
         world.cli("list")
         row = region(world, "soft")

@@ -99,7 +99,7 @@ def test_a_lost_region_is_on_record_before_it_is_loaded_again(host, core_archive
 
 
 def test_names_are_on_the_disk_too(host, core_archive, preload):
-    """Of the state directory, of the store's files in it, and of the bitstream that a region will need after a reboot."""
+    """Of the state directory, the store's files in it, and the bitstream that a region will need after a reboot."""
     lines = run(host, preload, "status")
     first = next(index for index, line in enumerate(lines) if line.startswith("card "))
     assert f"sync {host.path.name}" in lines[:first]
