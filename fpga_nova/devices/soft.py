@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
+from fpga_nova.core import locks
 from fpga_nova.devices import base, cardlist
 from fpga_nova.softfpga import cache, confine, region, server
 from fpga_nova.softfpga.boards import BOARDS, REGION_TYPE, Board
@@ -97,6 +98,7 @@ the core is reset. Read by fpga-cli.
                     gid=who.gid,
                     cycle_limit=self.conf.soft_cycle_limit,
                     frame_limit=self.conf.soft_frame_limit,
+                    locks=locks.descriptors(),
                 )
             )
             soft.publish(gid)

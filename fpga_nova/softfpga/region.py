@@ -119,6 +119,7 @@ class SoftRegion:
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            pass_fds=order.locks,
         )
         try:
             words, _err = process.communicate(json.dumps(vars(order)).encode(), timeout=START_LIMIT)

@@ -4,6 +4,9 @@
 `python -m fpga_nova.softfpga.server`, with a JSON object of :class:`Order`'s fields on stdin. Says ``ready`` on stdout
 when the region serves, or why it cannot, and closes it.
 
+Until it holds the region's lock it keeps those of who started it: should he be killed meanwhile, nobody takes the
+region for one without a server that is about to have one.
+
 In the region's directory, which only its owner can enter, it holds the lock for as long as it lives and listens on
 `endpoint.sock` (frames; the driver moves it to where guests find it) and `control.sock`. A word sent to the latter is
 answered: ``readback`` by the bytes of the running fabric's configuration memory, ``status`` by a JSON object.
@@ -53,6 +56,7 @@ class Order:
     :param gid: likewise
     :param cycle_limit: clock cycles that the core may run without moving a byte
     :param frame_limit: longest message and longest answer, bytes
+    :param locks: descriptors of the locks of who starts it, which are closed as soon as the region's own is held
     """
 
     directory: str
@@ -62,6 +66,7 @@ class Order:
     gid: int
     cycle_limit: int
     frame_limit: int
+    locks: tuple[int, ...] = ()
 
 
 class Log:
@@ -190,6 +195,8 @@ def prepare(order: Order) -> Server:
     # Relative names from here: a unix socket's path has room for 107 bytes.
     os.chdir(order.directory)
     lock(pathlib.Path(LOCK))
+    for descriptor in order.locks:
+        os.close(descriptor)
     log = Log(pathlib.Path(LOG))
     control, endpoint = _listen(CONTROL), _listen(ENDPOINT)
     image = Image(pathlib.Path(order.fabric), order.sha256)

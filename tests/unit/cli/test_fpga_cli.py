@@ -204,14 +204,37 @@ def test_what_a_killed_burn_unpacked_is_swept(host, core_archive):
     assert not list((host.state_path / "tmp").iterdir())
 
 
-def test_many_burns_at_once(host, core_archive):
-    host.configure(sim_cards="a:board1:4")
-    host.cli("status")
-    processes = [host.start("burn", "--file", core_archive) for _ in range(12)]
+def test_64_burns_at_once_over_8_regions(host, core_archive):
+    """On a host that has never seen its card: those who come first find all regions dirty, and wipe them."""
+    host.configure(sim_cards="a:board1:5,b:board1:3", lock_timeout="60")
+    processes = [host.start("burn", "--file", core_archive) for _ in range(64)]
     results = [(process.communicate(timeout=120), process.returncode) for process in processes]
-    assert sorted(code for _, code in results) == [0] * 4 + [65] * 8
-    assert len({out for (out, _), code in results if code == 0}) == 4
-    assert host.cli("status") == "Used regions: 4/4\n"
+    assert sorted(code for _, code in results) == [0] * 8 + [65] * 56, [err for (_, err), code in results if code]
+    assert len({out for (out, _), code in results if code == 0}) == 8
+    assert host.states() == ["programmed"] * 8
+    assert host.cli("status") == "Used regions: 8/8\n"
+
+
+def test_a_burn_waits_for_an_erase(host, core_archive):
+    host.configure(sim_cards="a:board1:1")
+    region = burn(host, core_archive)
+    host.fault("erase", "slow 2")
+    erasing = host.start("erase", region)
+    wait_for(lambda: host.states() == ["erasing"])
+    assert burn(host, core_archive) == region
+    assert erasing.wait(timeout=60) == 0
+    erasing.communicate()
+
+
+def test_a_burns_wait_is_bounded(host, core_archive):
+    host.configure(sim_cards="a:board1:1", lock_timeout="1")
+    region = burn(host, core_archive)
+    host.fault("erase", "slow 5")
+    erasing = host.start("erase", region)
+    wait_for(lambda: host.states() == ["erasing"])
+    assert "waited 1 s for those that fit and are being erased" in host.cli("burn", "--file", core_archive, code=65)
+    assert erasing.wait(timeout=60) == 0
+    erasing.communicate()
 
 
 def test_burns_and_erases_at_once_never_break_the_store(host, core_archive):

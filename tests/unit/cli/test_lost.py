@@ -155,7 +155,7 @@ def test_what_cannot_be_loaded_again_stays_lost_and_says_why(host, held):
 
 
 def test_without_its_bitstream_it_says_what_to_do(host, held):
-    region, owner = held
+    region, _ = held
     reboot(host)
     shutil.rmtree(host.state_path / "cache")
     _, err = fails(host, "recover")

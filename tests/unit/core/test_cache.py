@@ -79,7 +79,7 @@ def test_the_least_recently_used_goes_first(cache, scratch, tmp_path):
     names = [put(cache, scratch, letter * 40) for letter in (b"a", b"b")]
     for age, name in enumerate(reversed(names)):
         os.utime(tmp_path / "cache/bitstreams" / name, ns=(age, age))
-    os.unlink(cache.take(names[1], scratch))  # just used, although it was the oldest
+    cache.take(names[1], scratch).unlink()  # just used, although it was the oldest
     put(cache, scratch, b"c" * 40)
     assert cache.take(names[0], scratch) is None
     assert cache.take(names[1], scratch)
