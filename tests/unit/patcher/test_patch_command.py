@@ -223,7 +223,8 @@ def test_says_what_is_not_writable(packages, tmp_path):
     for part in ("fpga_nova", "patches"):
         shutil.copytree(ROOT / part, source / part)
     program = (
-        f"import os, sys; sys.path.insert(0, {str(source)!r}); from fpga_nova.patcher import cli, series; series.load();"
+        f"import os, sys; sys.path.insert(0, {str(source)!r});"
+        "from fpga_nova.patcher import cli, series; series.load();"
         f"os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid});"
         f"sys.exit(cli.main(['patch', 'apply', '--nova', {str(packages)!r}]))"
     )
