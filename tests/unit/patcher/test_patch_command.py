@@ -217,14 +217,18 @@ def test_finds_the_nova_that_would_be_imported_without_importing_it(packages):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
-def test_says_what_is_not_writable(packages):
+def test_says_what_is_not_writable(packages, tmp_path):
     nobody = pwd.getpwnam("nobody")
+    source = tmp_path / "source"  # the clone itself may be where only its owner can go
+    for part in ("fpga_nova", "patches"):
+        shutil.copytree(ROOT / part, source / part)
     program = (
-        f"import os, sys; sys.path.insert(0, {str(ROOT)!r}); from fpga_nova.patcher import cli, series; series.load();"
+        f"import os, sys; sys.path.insert(0, {str(source)!r});"
+        "from fpga_nova.patcher import cli, series; series.load();"
         f"os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid});"
         f"sys.exit(cli.main(['patch', 'apply', '--nova', {str(packages)!r}]))"
     )
-    for directory in [packages, *packages.parents]:
+    for directory in [source, packages, *packages.parents]:
         if directory == pathlib.Path("/tmp"):
             break
         directory.chmod(0o755)
