@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import pathlib
 import select
@@ -23,6 +24,7 @@ from tests.unit.conftest import ROOT, manifest_data, write_archive
 #: What a core for the simulated card consists of; long enough that copying it takes a while.
 SIM_CORE = b"the core's secret " * 200_000
 SOFT_CORE = (ROOT / "accelerators/crc32/soft-hx1k.bin").read_bytes()
+SOFT_FUNCTION = json.loads((ROOT / "accelerators/crc32/core.json").read_text())["function"]
 
 CARD_OF = {"sim": "sim:a", "soft": "soft:s"}
 
@@ -61,7 +63,9 @@ class World:
         self.archives = {
             "sim": write_archive(self.path / "sim.zip", manifest_data(SIM_CORE), x_bin=SIM_CORE),
             "soft": write_archive(
-                self.path / "soft.zip", manifest_data(SOFT_CORE, "soft-hx1k", vendor="lattice"), x_bin=SOFT_CORE
+                self.path / "soft.zip",
+                manifest_data(SOFT_CORE, "soft-hx1k", vendor="lattice", function=SOFT_FUNCTION),
+                x_bin=SOFT_CORE,
             ),
         }
         blank = _blank()
