@@ -66,8 +66,8 @@ FOLLOWS = {
     RegionState.QUARANTINED: {RegionState.ERASING},
 }
 
-#: Seconds that another process's write is waited for at the least. It takes milliseconds: who will not wait for a region
-#: still waits for that.
+#: Seconds that another process's write is waited for at the least. It takes milliseconds: who waits for no region still
+#: waits for that.
 _LEAST_TIMEOUT = 5
 
 
