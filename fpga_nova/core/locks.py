@@ -29,15 +29,19 @@ class Busy(Exception):
 
 
 @contextlib.contextmanager
-def hold(path: pathlib.Path, timeout: float = 0) -> Iterator[None]:
-    """Hold the lock of the file or directory `path`, which is made as a file if it is not there.
+def hold(path: pathlib.Path, timeout: float = 0, make: bool = True) -> Iterator[None]:
+    """Hold the lock of the file or directory `path`.
 
     :param timeout: seconds to wait for it; 0 tries once
+    :param make: whether it is made, as a file, if it is not there
     :raises Busy: another process held it all the time
+    :raises FileNotFoundError: it is not there and was not to be made
     """
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     flags = os.O_RDONLY | os.O_CLOEXEC
-    descriptor = os.open(path, flags if path.is_dir() else flags | os.O_CREAT, 0o600)
+    if make and not path.is_dir():
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        flags |= os.O_CREAT
+    descriptor = os.open(path, flags, 0o600)
     try:
         deadline = time.monotonic() + timeout
         while True:

@@ -27,11 +27,15 @@ def directory(state_path: pathlib.Path) -> Iterator[pathlib.Path]:
             _sweep(parent)
             path = pathlib.Path(tempfile.mkdtemp(dir=parent))
             stack.callback(shutil.rmtree, path, ignore_errors=True)
-            stack.enter_context(locks.hold(path))
+            stack.enter_context(locks.hold(path, make=False))
         yield path
 
 
 def _sweep(parent: pathlib.Path) -> None:
     for path in parent.iterdir():
-        with contextlib.suppress(locks.Busy), locks.hold(path):
-            shutil.rmtree(path, ignore_errors=True)
+        # Its user may be removing it at this moment.
+        with contextlib.suppress(locks.Busy, FileNotFoundError), locks.hold(path, make=False):
+            if path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+            else:
+                path.unlink()

@@ -71,11 +71,15 @@ FOLLOWS = {
     RegionState.QUARANTINED: {RegionState.ERASING},
 }
 
+#: Seconds that another process's write is waited for at the least. It takes milliseconds: who waits for no region still
+#: waits for that.
+_LEAST_TIMEOUT = 5
+
 
 class Store:
     """The region store below `state_path`; it is made when it is not there.
 
-    :param timeout: seconds to wait for another process's write
+    :param timeout: seconds to wait for another process's write; 5 at the least
     :param observer: is told of every transition once it is in the store: the region before it and after
     :raises fpga_nova.errors.StoreNotReadable: from the constructor and every method
     """
@@ -98,7 +102,7 @@ class Store:
             sync_directory(state_path)
         except OSError as error:
             raise errors.StoreNotReadable(f"region store {self.path} is not readable: {error.strerror}") from error
-        self._connection = summary.connect(str(self.path), timeout)
+        self._connection = summary.connect(str(self.path), max(timeout, _LEAST_TIMEOUT))
         self._connection.row_factory = sqlite3.Row
         with self._write() as connection:
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:

@@ -215,6 +215,14 @@ def test_64_burns_at_once_over_8_regions(host, core_archive):
     assert host.cli("status") == "Used regions: 8/8\n"
 
 
+def test_who_waits_for_no_region_still_waits_for_the_store(host):
+    host.configure(lock_timeout="0")
+    host.cli("status")
+    processes = [host.start("list") for _ in range(12)]
+    results = [(process.communicate(timeout=60), process.returncode) for process in processes]
+    assert [code for _, code in results] == [0] * 12, results
+
+
 def test_a_burn_waits_for_an_erase(host, core_archive):
     host.configure(sim_cards="a:board1:1")
     region = burn(host, core_archive)
