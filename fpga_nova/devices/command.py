@@ -27,7 +27,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.devices import entries, sysfs
+from fpga_nova.devices import entries
 from fpga_nova.devices.base import Device
 from fpga_nova.devices.probed import PROBE_TIMEOUT, Probed
 from fpga_nova.devices.tool import Tool, timeout_option
@@ -70,20 +70,8 @@ class CommandDevice(Device):
             probed = self._probed(entry)
             finding = probed.probe(lambda entry=entry: str(self._status(entry, PROBE_TIMEOUT)[1]))  # type: ignore[misc]
             if finding is not None:
-                pci = entry.get("pci")
                 slots = tuple(model.Slot(index, entry["type"]) for index in range(int(finding)))
-                cards.append(
-                    model.Card(
-                        f"command:{entry['name']}",
-                        "command",
-                        entry["vendor"],
-                        entry["board"],
-                        str(probed.marker),
-                        slots,
-                        pci,
-                        sysfs.numa_node(pathlib.Path("/sys"), pci),
-                    )
-                )
+                cards.append(probed.card("command", entry, slots))
         return cards
 
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
