@@ -39,6 +39,8 @@ RUN_PACKAGES = (
     "libvirt-daemon-driver-qemu",
     "libvirt-daemon-system",
     "mariadb-server",
+    "patch",
+    "procps",
     "qemu-system-x86",
     "qemu-utils",
     "rabbitmq-server",

@@ -85,7 +85,7 @@ class Demo(Client):
                 "nova", "boot", "--flavor", flavors["lzo"].id, "--image", self.image.id, "--nic", "none",
                 self.prefix + "third", cloud="demo",
             )  # fmt: skip
-            third = self.until(self.user.compute.find_server(self.prefix + "third", ignore_missing=False), "ACTIVE")
+            self.until(self.user.compute.find_server(self.prefix + "third", ignore_missing=False), "ACTIVE")
             self.counted(3)
 
         with self.step("A fourth finds no region"):
@@ -117,7 +117,6 @@ class Demo(Client):
         with self.step("Delete all servers: all regions are free, the columns at 0"):
             self.delete_all()
             self.counted(0)
-            check(third, "the third server was never there")
 
     def broken_core(self) -> pathlib.Path:
         """Make an IP core whose archive and manifest are right and whose bitstreams are not bitstreams any more."""

@@ -28,7 +28,7 @@ from oslo_config import cfg
 
 from fpga_nova import errors, model
 from fpga_nova.core.tool import Tool
-from fpga_nova.devices import entries, sysfs
+from fpga_nova.devices import entries
 from fpga_nova.devices.base import Device
 from fpga_nova.devices.probed import PROBE_TIMEOUT, Probed
 
@@ -70,20 +70,8 @@ class CommandDevice(Device):
             probed = self._probed(entry)
             finding = probed.probe(lambda entry=entry: str(self._status(entry, PROBE_TIMEOUT)[1]))  # type: ignore[misc]
             if finding is not None:
-                pci = entry.get("pci")
                 slots = tuple(model.Slot(index, entry["type"]) for index in range(int(finding)))
-                cards.append(
-                    model.Card(
-                        f"command:{entry['name']}",
-                        "command",
-                        entry["vendor"],
-                        entry["board"],
-                        str(probed.marker),
-                        slots,
-                        pci,
-                        sysfs.numa_node(pathlib.Path("/sys"), pci),
-                    )
-                )
+                cards.append(probed.card("command", entry, slots))
         return cards
 
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:

@@ -32,7 +32,7 @@ from oslo_config import cfg
 from fpga_nova import errors, formats, model
 from fpga_nova.core import scratch
 from fpga_nova.core.tool import Tool
-from fpga_nova.devices import entries, identity, sysfs
+from fpga_nova.devices import entries, identity
 from fpga_nova.devices.base import Device
 from fpga_nova.devices.probed import PROBE_TIMEOUT, Probed
 
@@ -121,19 +121,7 @@ class OpenFpgaLoaderDevice(Device):
         for entry in self._entries():
             probed = self._probed(entry)
             if probed.probe(lambda entry=entry: self._detect(entry, PROBE_TIMEOUT)) is not None:  # type: ignore[misc]
-                pci = entry.get("pci")
-                cards.append(
-                    model.Card(
-                        f"openfpgaloader:{entry['name']}",
-                        "openfpgaloader",
-                        entry["vendor"],
-                        entry["board"],
-                        str(probed.marker),
-                        (model.Slot(0, REGION_TYPE),),
-                        pci,
-                        sysfs.numa_node(pathlib.Path("/sys"), pci),
-                    )
-                )
+                cards.append(probed.card("openfpgaloader", entry, (model.Slot(0, REGION_TYPE),)))
         return cards
 
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import contextlib
 import pathlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
-from fpga_nova import errors
+from fpga_nova import errors, model
 from fpga_nova.core import locks
+from fpga_nova.devices import sysfs
 
 #: Seconds that a look at a card may take; a tool that hangs then must not hold up the whole host.
 PROBE_TIMEOUT = 30
@@ -40,6 +41,24 @@ class Probed:
         except errors.DeviceNotAccessible:
             self.marker.unlink(missing_ok=True)
             return None
+
+    def card(self, driver: str, entry: Mapping[str, str], slots: tuple[model.Slot, ...]) -> model.Card:
+        """Return the card as its configuration describes it.
+
+        :param driver: entry-point name of the driver
+        :param entry: with the keys name, vendor and board, and pci where the card has an address
+        """
+        pci = entry.get("pci")
+        return model.Card(
+            f"{driver}:{entry['name']}",
+            driver,
+            entry["vendor"],
+            entry["board"],
+            str(self.marker),
+            slots,
+            pci,
+            sysfs.numa_node(pathlib.Path("/sys"), pci),
+        )
 
     @contextlib.contextmanager
     def alone(self, timeout: float) -> Iterator[None]:
