@@ -55,7 +55,10 @@ TEST_PACKAGES = ("curl", "iverilog", "nextpnr-ice40", "openfpgaloader", "unzip",
 USERS = ("keystone", "glance", "placement", "neutron", "nova")
 
 #: What of the tree makes up the installed fpga-nova.
-_PRODUCT = ("fpga_nova", "fpga_hooks", "patches", "bin", "etc", "setup.py", "pyproject.toml", "README.rst", "LICENSE")
+_PRODUCT = (
+    *("fpga_nova", "fpga_hooks", "patches", "bin", "etc", "share"),
+    *("setup.py", "pyproject.toml", "README.rst", "LICENSE"),
+)
 
 _POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 
