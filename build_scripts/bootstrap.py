@@ -55,7 +55,7 @@ TEST_PACKAGES = ("curl", "iverilog", "nextpnr-ice40", "openfpgaloader", "unzip",
 USERS = ("keystone", "glance", "placement", "neutron", "nova")
 
 #: What of the tree makes up the installed fpga-nova.
-_PRODUCT = (
+PRODUCT = (
     *("fpga_nova", "fpga_hooks", "patches", "bin", "etc", "share"),
     *("setup.py", "pyproject.toml", "README.rst", "LICENSE"),
 )
@@ -143,7 +143,7 @@ def make_venv(state: State, with_tests: bool) -> None:
 
 def install_product(state: State) -> None:
     """Install fpga-nova from this tree into the virtual environment, if what is there is not this tree."""
-    files = sorted(path for part in _PRODUCT for path in _files(paths.CLONE / part))
+    files = sorted(path for part in PRODUCT for path in _files(paths.CLONE / part))
     inputs = digest(*(f"{path.relative_to(paths.CLONE)} {_sha256(path)}" for path in files))
     if state.done("fpga-nova", inputs):
         return

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from fpga_nova import errors
-from fpga_nova.patcher import locate, series
+from fpga_nova.patcher import locate, series, watch
 from fpga_nova.patcher.tree import Tree
 
 _EPILOG = """\
@@ -24,6 +24,10 @@ what to do after an apply, once per cloud:
   [filter_scheduler]               enabled_filters must have FpgaFilter
   restart every Nova service       conductor first, then the others
 
+where Nova is of Debian's packages:
+  fpga-nova patch watch reapply    whenever they are upgraded, the patch is applied again
+  fpga-nova patch watch warn       ... or you are told that it is gone
+
 The record of what was done lies in the directory .fpga-nova inside Nova's package.
 """
 
@@ -32,6 +36,8 @@ _COMMANDS = {
     "apply": "apply it, all or nothing; completes one that was cut short",
     "status": "say what this Nova is; changes nothing",
     "revert": "put back the very bytes from before",
+    "watch": "say what is done after an upgrade of Debian's packages of Nova, or choose it",
+    "upgraded": "look at a Nova whose package was just changed; what `watch` sets up calls this",
 }
 
 
@@ -39,6 +45,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
     arguments = _parser().parse_args(argv)
     try:
+        if arguments.action == "watch":
+            return _watch(arguments)
+        if arguments.action == "upgraded":
+            return watch.upgraded(arguments.nova, arguments.reapply)
         tree = Tree(locate.find(arguments.nova), series.load())
         return _run(tree, arguments)
     except errors.FpgaError as error:
@@ -75,6 +85,15 @@ def _parser() -> argparse.ArgumentParser:
                 action="store_true",
                 help="also put back files that were changed since; their changes are lost",
             )
+        elif name == "watch":
+            action.add_argument(
+                "mode",
+                nargs="?",
+                choices=[mode.value for mode in watch.Mode],
+                help="reapply: apply the patch again, or warn where it does not fit; warn: only warn; off: do nothing",
+            )
+        elif name == "upgraded":
+            action.add_argument("--reapply", action="store_true", help="apply the patch again where it was taken away")
     return parser
 
 
@@ -94,6 +113,15 @@ def _run(tree: Tree, arguments: argparse.Namespace) -> int:
         print(f"{nova}: {'patched; now `nova-manage db sync`, then restart Nova' if done else 'already applied'}")
     else:
         print(f"{nova}: {'as before the patch' if done else 'not patched'}")
+    return 0
+
+
+def _watch(arguments: argparse.Namespace) -> int:
+    if arguments.mode == watch.Mode.OFF.value:
+        watch.remove()
+    elif arguments.mode is not None:
+        watch.install(watch.Mode(arguments.mode), locate.find(arguments.nova))
+    print(f"watch: {watch.current().value}")
     return 0
 
 

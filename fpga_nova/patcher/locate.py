@@ -38,6 +38,11 @@ def is_package(directory: pathlib.Path) -> bool:
     return all((directory / name).is_file() for name in ("__init__.py", "compute/manager.py", "objects/instance.py"))
 
 
+def present(path: pathlib.Path) -> bool:
+    """Return whether there is a Nova at `path`, as :func:`find` takes it."""
+    return any(is_package(candidate) for candidate in (path, path / "nova"))
+
+
 def _imported() -> pathlib.Path:
     spec = importlib.util.find_spec("nova")
     if spec is None or spec.origin is None:

@@ -42,11 +42,16 @@ class State(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """A state, and what a person should know about it."""
+    """A state, and what a person should know about it.
+
+    :param by_hand: the patch was applied with patch(1), so there is no record
+    :param replaced: another installation of Nova was put over the patched one
+    """
 
     state: State
     text: str
     by_hand: bool = False
+    replaced: bool = False
 
 
 class Tree:
@@ -69,11 +74,8 @@ class Tree:
             done = "an apply" if record.phase is Phase.APPLYING else "a revert"
             return Status(State.PARTLY, f"{done} was cut short; `apply` completes the patch, `revert` takes it back")
         if self._replaced(record):
-            return Status(
-                State.CHANGED,
-                f"patched when it was {record.nova_version}, and replaced since, as a package's upgrade does; "
-                "`apply` patches it again",
-            )
+            text = f"patched when it was {record.nova_version}, and replaced since, as a package's upgrade does"
+            return Status(State.CHANGED, f"{text}; {self._prospect(record)}", replaced=True)
         others = self._others(record)
         if others:
             return Status(State.CHANGED, f"patched, and changed since: {', '.join(others)}")
@@ -162,13 +164,24 @@ class Tree:
     def _replaced(self, record: Record) -> bool:
         """Return whether another installation of Nova was put over the patched one.
 
-        pip and dpkg replace the files that they know and leave those that the series added.
+        pip and dpkg replace the files that they know, all of them, and leave those that the series added. Nova's
+        version tells nothing: a distribution's update has the one that it had before.
         """
-        hashes = {file.path: self._hash(file.path) for file in record.files}
-        changed = record.changed()
-        if any(hashes[file.path] == file.after for file in changed):
-            return False
-        return record.nova_version != self.nova.version or all(hashes[file.path] == file.before for file in changed)
+        return not any(self._hash(file.path) == file.after for file in record.changed())
+
+    def _prospect(self, record: Record) -> str:
+        """Return what an apply would do to a Nova that was replaced."""
+        try:
+            self._require_release()
+            self._plan(self._replacement(record))
+        except Refused as error:
+            return f"it is not patched now, and `apply` would be refused: {error}"
+        return "it is not patched now; `apply` patches it again"
+
+    def _replacement(self, record: Record) -> Callable[[str], bytes | None]:
+        """Return what gives the files of a Nova that was replaced, without what an earlier patch added."""
+        stale = {f.path for f in record.files if f.before is None and self._hash(f.path) == f.after}
+        return lambda name: None if name in stale else self._bytes(name)
 
     def _source(self, status: Status, record: Record | None) -> Callable[[str], bytes | None]:
         """Return what gives the files as they will be when an apply begins its work.
@@ -181,9 +194,7 @@ class Tree:
             return self._originals(record)
         if not self._replaced(record):
             raise Refused(f"{status.text}; see `revert`")
-        # What an earlier patch added to a Nova that was replaced since goes before an apply.
-        stale = {f.path for f in record.files if f.before is None and self._hash(f.path) == f.after}
-        return lambda name: None if name in stale else self._bytes(name)
+        return self._replacement(record)
 
     def _bytes(self, name: str) -> bytes | None:
         path = self.nova.package / name
