@@ -12,7 +12,6 @@ import dataclasses
 import json
 import pathlib
 import re
-import subprocess
 from typing import Any
 
 from oslo_concurrency import processutils
@@ -177,7 +176,7 @@ class Runner:
             )
         except processutils.ProcessExecutionError as error:
             raise _translate(error, what) from error
-        except subprocess.TimeoutExpired as error:
+        except processutils.subprocess.TimeoutExpired as error:  # under eventlet it may not be the standard library's
             _stop(started)
             raise errors.FpgaError(f"{what} did not end within {timeout} seconds") from error
         except OSError as error:

@@ -172,9 +172,8 @@ class Tree:
     def _prospect(self, record: Record) -> str:
         """Return what an apply would do to a Nova that was replaced."""
         try:
-            self._require_release()
             self._plan(self._replacement(record))
-        except Refused as error:
+        except errors.FpgaError as error:
             return f"it is not patched now, and `apply` would be refused: {error}"
         return "it is not patched now; `apply` patches it again"
 

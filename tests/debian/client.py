@@ -13,7 +13,7 @@ import openstack
 
 _TYPES = {"keystone": "identity", "glance": "image", "placement": "placement", "neutron": "network", "nova": "compute"}
 #: Seconds that a server may take.
-_PATIENCE = 120
+_PATIENCE = 600
 
 
 def connect() -> Any:

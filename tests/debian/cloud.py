@@ -142,18 +142,18 @@ class Cloud:
             "RUNNING_UNDER_SYSTEMD": "true",
         }
         self._spawn("rabbitmq", "rabbitmq", "/usr/lib/rabbitmq/bin/rabbitmq-server", env=environment)
-        wait("MariaDB", lambda: root.run("mariadb-admin", "ping", expect=None).returncode == 0, 60, self._running())
+        wait("MariaDB", lambda: root.run("mariadb-admin", "ping", expect=None).returncode == 0, daemons=self._running())
         for database, user in _DATABASES.items():
             self.sql(f"CREATE DATABASE {database} CHARACTER SET utf8mb3")
             self.sql(f"GRANT ALL ON {database}.* TO '{user}'@'127.0.0.1' IDENTIFIED BY '{self.password}'")
-        wait("RabbitMQ", self._rabbit_up, 90, self._running())
+        wait("RabbitMQ", self._rabbit_up, daemons=self._running())
         with concurrent.futures.ThreadPoolExecutor() as pool:
             for done in [pool.submit(self._keystone), pool.submit(self._tables)]:
                 done.result()
         for name in _FIRST:
             self._spawn_wsgi(name)
         for name in _FIRST:
-            wait(name, functools.partial(self._answers, name), 90, self._running())
+            wait(name, functools.partial(self._answers, name), daemons=self._running())
         self.user("register", json.dumps(_PORTS))
 
     def sync_nova(self) -> None:
@@ -185,9 +185,9 @@ class Cloud:
             services = self.sql(f"SELECT `binary` FROM nova.services WHERE updated_at > '{now}' AND deleted = 0")
             return {"nova-conductor", "nova-scheduler", "nova-compute"} <= set(services.split())
 
-        wait("Nova's services report", reported, 120, self._running())
-        wait("Nova's API", lambda: self._answers("nova"), 90, self._running())
-        wait("the host reports its regions", lambda: self.columns() is not None, 60, self._running())
+        wait("Nova's services report", reported, daemons=self._running())
+        wait("Nova's API", lambda: self._answers("nova"), daemons=self._running())
+        wait("the host reports its regions", lambda: self.columns() is not None, daemons=self._running())
 
     # What one sees.
 

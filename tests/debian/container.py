@@ -39,7 +39,7 @@ class Docker:
                 [*_ENGINE, f"--data-root={self.data}"], stdin=subprocess.DEVNULL, stdout=output, stderr=output
             )
         self.daemon = Daemon("dockerd", child, log)
-        wait("dockerd", lambda: self.run("version", expect=None).returncode == 0, 60, [self.daemon])
+        wait("dockerd", lambda: self.run("version", expect=None).returncode == 0, daemons=[self.daemon])
 
     def run(self, *argv: object, expect: int | None = 0) -> subprocess.CompletedProcess[str]:
         """Run docker(1); its standard error is also in its output.

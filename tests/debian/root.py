@@ -218,7 +218,7 @@ class Daemon:
             self.child.wait()
 
 
-def wait(what: str, condition: Callable[[], Any], seconds: float = 120, daemons: Sequence[Daemon] = ()) -> Any:
+def wait(what: str, condition: Callable[[], Any], seconds: float = 600, daemons: Sequence[Daemon] = ()) -> Any:
     """Wait until `condition` gives something true, and return that.
 
     :raises CloudError: it does not in that time, or one of the daemons ended

@@ -154,6 +154,15 @@ def test_reapply_that_does_not_fit_is_loud_and_dpkg_goes_on(machine):
     assert machine.status() == 0
 
 
+def test_reapply_refuses_a_function_that_is_another(machine):
+    """Every hunk fits, but what is around one is not what the series was tried on."""
+    machine.patch("watch", "reapply", "--nova", machine.packages)
+    done = machine.install("2", ("if len(reasons) > 0:", "if reasons:"))
+    assert "runs WITHOUT the patch: compute/claims.py: Claim._claim_test is not what it is" in done.stderr
+    status = machine.patch("status", "--nova", machine.packages)
+    assert (status.returncode, "compute/claims.py: Claim._claim_test" in status.stdout) == (5, True), status.stdout
+
+
 def test_fpga_nova_that_is_gone_does_not_stop_dpkg(machine, tmp_path):
     machine.patch("watch", "reapply", "--nova", machine.packages)
     script = tmp_path / "dpkg/info/fpga-nova-watch.postinst"
