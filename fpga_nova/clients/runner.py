@@ -176,13 +176,17 @@ class Runner:
             )
         except processutils.ProcessExecutionError as error:
             raise _translate(error, what) from error
-        except processutils.subprocess.TimeoutExpired as error:  # under eventlet it may not be the standard library's
-            _stop(started)
-            raise errors.FpgaError(f"{what} did not end within {timeout} seconds") from error
         except OSError as error:
             raise errors.ConfigurationInvalid(
                 f"{what} cannot be started ({error}); see [DEFAULT] fpga_exec and rootwrap_config"
             ) from error
+        except Exception as error:
+            # Under eventlet, which older releases of Nova run under, processutils calls a second copy of the module
+            # subprocess, whose TimeoutExpired is another class than the one that can be imported.
+            if type(error).__name__ != "TimeoutExpired":
+                raise
+            _stop(started)
+            raise errors.FpgaError(f"{what} did not end within {timeout} seconds") from error
         return str(stdout)
 
 
