@@ -61,6 +61,7 @@ def test_an_image_that_brings_its_own_core(cloud, flavors):
         container_format=cloud.image.container_format,
         visibility="private",
         hw_fpga_ip_id=core,
+        **{name: cloud.image[name] for name in ("kernel_id", "ramdisk_id", "os_command_line")},
     )
     try:
         flavor = cloud.flavor("test-plain", None)
