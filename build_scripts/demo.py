@@ -65,7 +65,7 @@ class Demo(Client):
             self.counted(2)
             check(self.region_of(other) is None, "the plain server has an FPGA region")
 
-        with self.step("Boot a server whose core is broken: the fault says what is wrong with it, and no region is lost"):
+        with self.step("Boot a server whose core is broken: its fault says what is wrong, and no region is lost"):
             broken = self.until(self.boot("broken", flavors["broken"]), "ERROR")
             self.say(f"fault: {self.fault(broken)}")
             check("the data are corrupt" in self.fault(broken), "the fault does not have fpga-cli's words")
