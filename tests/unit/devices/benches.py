@@ -113,9 +113,9 @@ class Bench(abc.ABC):
         path.write_bytes(content)
         return model.Bitstream(hashlib.sha256(content).hexdigest(), len(content), path, function_id)
 
-    def archive(self) -> pathlib.Path:
-        """Return an IP-core archive for the card."""
-        region, core = self.region(), self.core()
+    def archive(self, core: model.Bitstream | None = None) -> pathlib.Path:
+        """Return an IP-core archive for the card, with a core of its own or the one given."""
+        region, core = self.region(), core or self.core()
         entry = {
             "file": "x.bin",
             "sha256": core.sha256,
