@@ -12,17 +12,20 @@ import sys
 from collections.abc import Iterator
 
 from fpga_nova import errors
-from fpga_nova.cli import cores, host, options, output, progress, regions
+from fpga_nova.cli import cores, host, options, output, progress, regions, tokens
 from fpga_nova.core import admission, policy, scratch
 from fpga_nova.core.regions import VERIFIABLE, Engine
 
 
 def burn(arguments: argparse.Namespace) -> None:
     """Load an IP core into a free region and print the region's id."""
+    if arguments.token_stdin and arguments.file is not None:
+        print("Error: --token-stdin goes with an IMAGE_ID, not with --file (see --help)", file=sys.stderr)
+        raise SystemExit(2)
     with (
         host.opened(arguments, glance=arguments.file is None) as here,
         here.engine() as engine,
-        _cores(here, engine) as (core_source, directory),
+        _cores(here, engine, tokens.read() if arguments.token_stdin else None) as (core_source, directory),
     ):
         judged = admission.Admission(options.rules(here.conf), arguments.project)
         if arguments.file is not None:
@@ -58,9 +61,9 @@ def prefetch(arguments: argparse.Namespace) -> None:
 
 
 @contextlib.contextmanager
-def _cores(here: host.Host, engine: Engine) -> Iterator[tuple[cores.Cores, pathlib.Path]]:
+def _cores(here: host.Host, engine: Engine, token: str | None = None) -> Iterator[tuple[cores.Cores, pathlib.Path]]:
     with scratch.directory(here.state_path) as directory, contextlib.ExitStack() as stack:
-        yield cores.Cores(here.conf, engine.cache, directory, stack), directory
+        yield cores.Cores(here.conf, engine.cache, directory, stack, token), directory
 
 
 def erase(arguments: argparse.Namespace) -> None:

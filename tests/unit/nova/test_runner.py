@@ -90,6 +90,19 @@ def test_stand_in_of_another_name_gets_the_contract_alone(tmp_path):
     assert card.used() == []
 
 
+def test_a_token_goes_by_standard_input(card):
+    runner(card.command).burn(CORE, SERVER, PROJECT, "a-token")
+    assert card.calls() == [f"burn --owner {SERVER} --project {PROJECT} --token-stdin {CORE}"]
+    assert card.tokens() == ["a-token"]
+
+
+def test_a_stand_in_gets_no_token(tmp_path):
+    card = Card(tmp_path / "card", 1, name="other")
+    with pytest.raises(errors.ImageNotAvailable, match="cannot fetch an IP core with a user's token"):
+        runner(card.command).burn(CORE, SERVER, PROJECT, "a-token")
+    assert card.calls() == []
+
+
 @pytest.mark.parametrize(
     ("code", "command", "error"),
     [
