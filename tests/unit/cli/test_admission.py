@@ -112,7 +112,7 @@ def test_an_empty_option_does_not_admit_everything(host, glance, option, said):
     assert glance.requests == []
 
 
-@pytest.mark.parametrize("project", ["", "admin", PROJECT + "0", "../" + PROJECT])
+@pytest.mark.parametrize("project", ["", "admin", "*", PROJECT + "0", "../" + PROJECT])
 def test_a_project_that_is_none(host, project):
     process = host.start("burn", "--project", project, IMAGE)
     _, err = process.communicate(timeout=60)
