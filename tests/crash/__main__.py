@@ -8,7 +8,7 @@ first as it was left, then after the next command:
 - no region is lost: the store has the same regions as ever, and each is free or held by who asked for it;
 - none is given twice: what somebody was told that he holds is his until he gives it back;
 - nothing of a core is readable in a free region, nobody serves it, and no server is nobody's;
-- the next command leaves no region half-way on which nobody works any more, and `recover` loads again whatever was lost.
+- the next command leaves nothing half-way on which nobody works any more, and `recover` loads again whatever was lost.
 
 The seed gives the same commands and the same times again; what the scheduler does between them is its own.
 """
