@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import pathlib
 import re
 import subprocess
@@ -19,6 +20,8 @@ from typing import Any
 from oslo_concurrency import processutils
 
 from fpga_nova import errors, model
+
+LOG = logging.getLogger(__name__)
 
 #: File name of our own tool; anything else in `fpga_exec` is a stand-in and gets nothing beyond the contract.
 OWN_NAME = "fpga-cli"
@@ -176,7 +179,7 @@ class Runner:
         started: list[Any] = []
         what = f"{self.command} {arguments[0]}"
         try:
-            stdout, _stderr = processutils.execute(
+            stdout, stderr = processutils.execute(
                 self.command,
                 *arguments,
                 run_as_root=True,
@@ -194,6 +197,9 @@ class Runner:
             raise errors.ConfigurationInvalid(
                 f"{what} cannot be started ({error}); see [DEFAULT] fpga_exec and rootwrap_config"
             ) from error
+        warnings = [line for line in str(stderr).splitlines() if line.startswith("Warning: ")]
+        if warnings:
+            LOG.warning("%s: %s", what, errors.one_line(" ".join(warnings)))
         return str(stdout)
 
 

@@ -65,6 +65,10 @@ class Host:
     def state_path(self) -> pathlib.Path:
         return self.path / "state"
 
+    @property
+    def python_path(self) -> str:
+        return str(ROOT)
+
     def configure(self, **options: str) -> None:
         values = {
             "state_path": self.state_path,
@@ -100,7 +104,7 @@ class Host:
         return subprocess.Popen(
             list(map(str, command)),
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            env={**os.environ, "PYTHONPATH": self.python_path},
             stdin=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,

@@ -29,6 +29,7 @@ class Glance(http.server.BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(server.content)))
             self.end_headers()
             self.wfile.write(server.sent)
+            server.served += len(server.sent)
             return
         status, body = server.answer
         if self.path.startswith("/v2/schemas/"):
@@ -53,6 +54,8 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, content: bytes) -> None:
         super().__init__(("127.0.0.1", 0), Glance)
         self.requests: list[str] = []
+        #: bytes of image data that went out
+        self.served = 0
         self.tokens: list[str | None] = []
         #: Tokens of those who see the image; None where anyone does.
         self.readers: set[str] | None = None
