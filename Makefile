@@ -7,7 +7,8 @@ export STATE := $(shell $(PYTHON) -m build_scripts.lib.paths)
 VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.build_cloud
 
-.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench debian docs share fuzz bitstreams
+.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench debian docs share fuzz \
+	crash bitstreams
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -51,6 +52,7 @@ functional: tests cloud ## Run the tests on the real cloud, the demo among them;
 bench: tests cloud ## Run the benchmarks: ratios to what each is compared with
 	$(VENV)/python -m benchmarks.bench_cli
 	$(VENV)/python -m benchmarks.bench_fetch
+	$(VENV)/python -m benchmarks.bench_parallel
 	$(VENV)/python -m benchmarks.bench_boot
 
 fuzz: tests ## Run the fuzzers over all that reads a tenant's bytes: 1,000,000 executions
@@ -59,6 +61,9 @@ fuzz: tests ## Run the fuzzers over all that reads a tenant's bytes: 1,000,000 e
 
 debian: ## Try all that an operator does on Debian 12's own packages of Nova, in a root of its own
 	@$(PYTHON) -m tests.debian
+
+crash: tests ## Kill fpga-cli, its callers and servers at random times: 1,000 times
+	$(VENV)/python -m tests.crash --kills 1000
 
 docs: tests ## Build the manuals into docs/_build/html
 	$(VENV)/pip install -q -c build_scripts/constraints.txt -r docs/requirements.txt

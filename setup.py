@@ -37,6 +37,16 @@ setup(
     },
     data_files=[
         ("etc/nova/rootwrap.d", ["etc/nova/rootwrap.d/fpga.filters"]),
+        # Below /usr/local systemd looks here, too.
+        (
+            "lib/systemd/system",
+            [
+                "etc/systemd/fpga-nova-metrics.service",
+                "etc/systemd/fpga-nova-metrics.timer",
+                "etc/systemd/fpga-nova-recover.service",
+            ],
+        ),
+        ("etc/logrotate.d", ["etc/logrotate.d/fpga-nova"]),
         ("share/man/man8", ["share/man/man8/fpga-cli.8"]),
         ("share/bash-completion/completions", ["share/bash-completion/completions/fpga-cli"]),
         ("share/zsh/site-functions", ["share/zsh/site-functions/_fpga-cli"]),

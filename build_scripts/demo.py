@@ -65,10 +65,10 @@ class Demo(Client):
             self.counted(2)
             check(self.region_of(other) is None, "the plain server has an FPGA region")
 
-        with self.step("Boot a server whose core is broken: it fails with the tool's own words, and no region is lost"):
+        with self.step("Boot a server whose core is broken: its fault says what is wrong, and no region is lost"):
             broken = self.until(self.boot("broken", flavors["broken"]), "ERROR")
             self.say(f"fault: {self.fault(broken)}")
-            check("iceunpack" in self.fault(broken), "the fault does not have the tool's words")
+            check("the data are corrupt" in self.fault(broken), "the fault does not have fpga-cli's words")
             self.counted(2)
 
         with self.step("The guests send a 64 KiB file through their devices; the host checks the answers"):

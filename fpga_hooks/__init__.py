@@ -15,14 +15,14 @@ __all__ = ["FpgaBuildInstanceHook", "FpgaDeleteInstanceHook"]
 
 
 class FpgaBuildInstanceHook:
-    """Programs a region with the IP core that the server's flavor names in `hw:fpga_ip_id`."""
+    """Programs a region with the IP core that the server's flavor, or where allowed its image, names."""
 
     def pre(self, manager: Any, context: Any, instance: Any, image: Any) -> None:
         """Burn, inside the claim.
 
         :raises fpga_nova.nova.hooks.FatalHookException: the burn failed; the build goes to the next host
         """
-        lifecycle.burn(manager, instance)
+        lifecycle.burn(manager, context, instance)
 
     def post(self, rv: Any, manager: Any, context: Any, instance: Any, image: Any) -> None:
         """Erase what was burned, if the build failed."""

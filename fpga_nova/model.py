@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import pathlib
+from typing import Protocol
 
 
 class RegionState(str, enum.Enum):
@@ -172,3 +173,10 @@ class Endpoint:
 
     kind: str
     address: str
+
+
+class Progress(Protocol):
+    """Somebody to tell how far a long work is."""
+
+    def __call__(self, done: int, total: int) -> None:
+        """Take how much is done, and how much is all: bytes, or whatever else is counted."""

@@ -126,10 +126,10 @@ class Client:
             self.admin.compute.create_flavor_extra_specs(flavor, {"hw:fpga_ip_id": image_id})
         return flavor
 
-    def boot(self, name: str, flavor: Any) -> Any:
-        """Ask for a server; do not wait for it."""
+    def boot(self, name: str, flavor: Any, image: Any = None) -> Any:
+        """Ask for a server, with another image than the guest's if one is given; do not wait for it."""
         return self.user.compute.create_server(
-            name=self.prefix + name, flavor_id=flavor.id, image_id=self.image.id, networks="none"
+            name=self.prefix + name, flavor_id=flavor.id, image_id=(image or self.image).id, networks="none"
         )
 
     def ended(self, server: Any, pause: float = 0.5) -> Any:

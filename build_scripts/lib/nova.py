@@ -41,6 +41,7 @@ def options(cloud: Cloud) -> dict[str, dict[str, Option]]:
         "placement": cloud.service_auth("nova"),
         "oslo_concurrency": {"lock_path": "/var/lib/nova/lock"},
         "vnc": {"enabled": False},
+        "fpga": {"image_ip_cores": True},
     }
 
 

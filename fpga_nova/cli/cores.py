@@ -37,13 +37,22 @@ class Cores:
 
     :param conf: the configuration, read with Glance's options
     :param directory: a private one, for what is fetched
+    :param token: Keystone's token to read Glance with; None for fpga-cli's own credentials
     """
 
-    def __init__(self, conf: Any, cache: Cache, directory: pathlib.Path, stack: contextlib.ExitStack) -> None:
+    def __init__(
+        self,
+        conf: Any,
+        cache: Cache,
+        directory: pathlib.Path,
+        stack: contextlib.ExitStack,
+        token: str | None = None,
+    ) -> None:
         self._conf = conf
         self._cache = cache
         self._directory = directory
         self._stack = stack
+        self._token = token
         self._max_size = conf.fpga.max_archive_size << 20
 
     def of_file(self, path: pathlib.Path) -> Core:
@@ -68,9 +77,13 @@ class Cores:
         from fpga_nova.clients import glance
 
         session, adapter = glance.session_from_conf(self._conf, "fpga")
-        source = glance.GlanceImages(session, **adapter)
+        if self._token is None:
+            source = glance.GlanceImages(session, **adapter)
+        else:
+            source = glance.GlanceImages.with_token(self._token, session, **adapter)
         info, stated = images.show(source, image_id, self._max_size)
-        known = self._cache.manifest(info.digest)
+        # Who may see an image may perhaps not download it: with a user's token, Glance is asked for the data each time.
+        known = self._cache.manifest(info.digest) if self._token is None else None
         manifest = known or stated
         if admission is not None:
             admission.before_download(info, manifest)

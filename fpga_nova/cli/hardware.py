@@ -9,29 +9,32 @@ import dataclasses
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from fpga_nova import errors, model
-from fpga_nova.cli import cores, host, options, output, progress, regions
-from fpga_nova.core import admission, scratch
+from fpga_nova import errors
+from fpga_nova.cli import cores, host, options, output, progress, regions, tokens
+from fpga_nova.core import admission, policy, scratch
 from fpga_nova.core.regions import VERIFIABLE, Engine
 
 
 def burn(arguments: argparse.Namespace) -> None:
     """Load an IP core into a free region and print the region's id."""
+    if arguments.token_stdin and arguments.file is not None:
+        print("Error: --token-stdin goes with an IMAGE_ID, not with --file (see --help)", file=sys.stderr)
+        raise SystemExit(2)
     with (
         host.opened(arguments, glance=arguments.file is None) as here,
         here.engine() as engine,
-        _cores(here, engine) as (core_source, directory),
+        _cores(here, engine, tokens.read() if arguments.token_stdin else None) as (core_source, directory),
     ):
         judged = admission.Admission(options.rules(here.conf), arguments.project)
         if arguments.file is not None:
             core = core_source.of_file(arguments.file)
         else:
             core = core_source.of_image(arguments.image_id, engine.choose, judged)
-        admitted = admission.Admitted(core, judged, directory)
-        with progress.activity(f"programming {core.manifest.name}"):
-            region = engine.burn(core.manifest, admitted.bitstream, arguments.owner, arguments.image_id)
+        admitted = admission.Admitted(core, judged, directory, engine.misfit)
+        with progress.activity(f"programming {core.manifest.name}") as report:
+            region = engine.burn(core.manifest, admitted.bitstream, arguments.owner, arguments.image_id, report)
         try:
             print(region.id, flush=True)
         except OSError as error:
@@ -48,24 +51,19 @@ def prefetch(arguments: argparse.Namespace) -> None:
         here.engine() as engine,
         _cores(here, engine) as (core_source, directory),
     ):
-        core = core_source.of_image(arguments.image_id, engine.fitting)
-        entries = engine.prefetch(core.manifest, _unpacker(core, directory))
+        # Whose server it will be nobody knows yet; each burn is judged again.
+        judged = admission.Admission(options.rules(here.conf), policy.ANY_PROJECT)
+        core = core_source.of_image(arguments.image_id, engine.fitting, judged)
+        admitted = admission.Admitted(core, judged, directory, engine.misfit)
+        entries = engine.prefetch(core.manifest, admitted.bitstream)
     columns = ("file", "sha256", "size", "board", "region_type", "interface_id")
     output.print_list(arguments, columns, columns[:5], [dataclasses.asdict(entry) for entry in entries])
 
 
 @contextlib.contextmanager
-def _cores(here: host.Host, engine: Engine) -> Iterator[tuple[cores.Cores, pathlib.Path]]:
+def _cores(here: host.Host, engine: Engine, token: str | None = None) -> Iterator[tuple[cores.Cores, pathlib.Path]]:
     with scratch.directory(here.state_path) as directory, contextlib.ExitStack() as stack:
-        yield cores.Cores(here.conf, engine.cache, directory, stack), directory
-
-
-def _unpacker(core: admission.Core, directory: pathlib.Path) -> Callable[[model.BitstreamEntry], model.Bitstream]:
-    def unpack(entry: model.BitstreamEntry) -> model.Bitstream:
-        path = core.unpack(entry, directory)
-        return model.Bitstream(entry.sha256, entry.size, path, core.manifest.function_id)
-
-    return unpack
+        yield cores.Cores(here.conf, engine.cache, directory, stack, token), directory
 
 
 def erase(arguments: argparse.Namespace) -> None:

@@ -96,6 +96,13 @@ def _add_hardware(add: Add) -> None:
         help="the project of that server, which the policy_file may ask for",
     )
 
+    burn.add_argument(
+        "--token-stdin",
+        action="store_true",
+        help="fetch the image with a Keystone token, one line on standard input, in place of fpga-cli's own "
+        "credentials: only what its owner may download is loaded",
+    )
+
     prefetch = add("prefetch", "bring what of an image fits this host into its cache, so that a burn need not fetch it")
     prefetch.add_argument("image_id", metavar="IMAGE_ID", type=_uuid, help="Glance image of the IP core")
     _add_form(prefetch)

@@ -8,14 +8,19 @@ import sys
 import threading
 from collections.abc import Iterator
 
-from fpga_nova.core import images
+from fpga_nova import model
 
 #: Seconds between two looks at the clock while a card is at work.
 _TICK = 0.2
 
+#: Characters of a bar, and what is shown of work that does not say how far it is, and of work that does.
+_WIDTH = 20
+_ACTIVITY = f"{{desc}}: {{elapsed}} {{bar:{_WIDTH}}}"
+_FRACTION = f"{{desc}}: {{elapsed}} {{percentage:3.0f}}% {{bar:{_WIDTH}}}"
+
 
 @contextlib.contextmanager
-def bar(what: str) -> Iterator[images.Progress | None]:
+def bar(what: str) -> Iterator[model.Progress | None]:
     """Give a function to report bytes to, or None where nobody looks on."""
     if not sys.stderr.isatty():
         yield None
@@ -32,25 +37,39 @@ def bar(what: str) -> Iterator[images.Progress | None]:
 
 
 @contextlib.contextmanager
-def activity(what: str) -> Iterator[None]:
-    """Show that a card is at work, and for how long: cards do not say how far they are."""
+def activity(what: str) -> Iterator[model.Progress | None]:
+    """Show that a card is at work, for how long, and, as soon and as long as somebody reports it, how much is done.
+
+    Gives a function to report to, from any thread, or None where nobody looks on. When all is done the display goes on
+    without it: a load is followed by the read-back, of which no card says how far it is.
+    """
     if not sys.stderr.isatty():
-        yield
+        yield None
         return
     import tqdm
 
-    done = threading.Event()
-    with tqdm.tqdm(desc=what, bar_format="{desc}: {elapsed} {bar:20}", total=20, leave=False) as shown:
+    ended = threading.Event()
+    told = (0, 0)
+
+    def report(done: int, total: int) -> None:
+        nonlocal told
+        told = (done, total)
+
+    with tqdm.tqdm(desc=what, bar_format=_ACTIVITY, total=_WIDTH, leave=False) as shown:
 
         def tick() -> None:
-            while not done.wait(_TICK):
-                shown.n = (shown.n + 1) % 21
+            while not ended.wait(_TICK):
+                done, total = told
+                if 0 < done < total:
+                    shown.n, shown.total, shown.bar_format = done, total, _FRACTION
+                else:
+                    shown.n, shown.total, shown.bar_format = (shown.n + 1) % (_WIDTH + 1), _WIDTH, _ACTIVITY
                 shown.refresh()
 
         ticker = threading.Thread(target=tick, daemon=True)
         ticker.start()
         try:
-            yield
+            yield report
         finally:
-            done.set()
+            ended.set()
             ticker.join()

@@ -58,18 +58,44 @@ class GlanceImages:
     """Glance as an `images.ImageSource`.
 
     :param session: a `keystoneauth1.session.Session`
+    :param user: whose rights count, as messages name it
     :param adapter: how to find Glance: keystoneauth's adapter arguments (interface, region_name, ...)
     """
 
-    def __init__(self, session: Any, **adapter: Any) -> None:
+    def __init__(self, session: Any, user: str = "fpga-cli's user", **adapter: Any) -> None:
         self._client = client.Client(session=session, **adapter)
+        self._user = user
+
+    @classmethod
+    def with_token(cls, token: str, session: Any, **adapter: Any) -> GlanceImages:
+        """Make one that has only the rights of a Keystone token.
+
+        :param token: the token's id
+        :param session: finds Glance in the catalog, which the token alone does not tell, and has the TLS settings;
+            its credentials never go to Glance
+        :raises fpga_nova.errors.ImageNotAvailable: Glance is not found
+        """
+        from keystoneauth1 import adapter as ksa_adapter
+        from keystoneauth1 import session as ksa_session
+        from keystoneauth1 import token_endpoint
+
+        try:
+            endpoint = ksa_adapter.Adapter(session, **adapter).get_endpoint()
+        except ksa_exceptions.ClientException as error:
+            raise errors.ImageNotAvailable(f"Glance cannot be found in Keystone's catalog: {error}") from error
+        if endpoint is None:
+            raise errors.ImageNotAvailable("Glance cannot be found: Keystone's catalog has no such image service")
+        auth = token_endpoint.Token(endpoint, token)
+        own = ksa_session.Session(auth=auth, verify=session.verify, cert=session.cert, timeout=session.timeout)
+        retries = {"connect_retries": adapter.get("connect_retries")}
+        return cls(own, user="the user whose token was given", **retries)
 
     def show(self, image_id: str) -> images.ImageInfo:
         """Return what Glance says of an image.
 
         :raises fpga_nova.errors.ImageNotAvailable: it is unknown or not readable, or Glance does not answer
         """
-        with _as_unavailable(image_id):
+        with _as_unavailable(image_id, self._user):
             image = self._client.images.get(image_id)
             status = image["status"]
         algorithm, value = image.get("os_hash_algo"), image.get("os_hash_value")
@@ -96,7 +122,7 @@ class GlanceImages:
 
         :raises fpga_nova.errors.ImageNotAvailable: Glance does not give them
         """
-        with _as_unavailable(image_id):
+        with _as_unavailable(image_id, self._user):
             body = self._client.images.data(image_id, do_checksum=False)
             if body.wrapped is None:
                 raise errors.ImageNotAvailable(f"image {image_id} has no data in Glance")
@@ -188,15 +214,13 @@ def _is_digest(value: Any, algorithm: str) -> bool:
 
 
 @contextlib.contextmanager
-def _as_unavailable(image_id: str) -> Iterator[None]:
+def _as_unavailable(image_id: str, user: str) -> Iterator[None]:
     try:
         yield
     except exc.HTTPNotFound as error:
-        raise errors.ImageNotAvailable(
-            f"image {image_id} is not found in Glance, or fpga-cli's user may not see it"
-        ) from error
+        raise errors.ImageNotAvailable(f"image {image_id} is not found in Glance, or {user} may not see it") from error
     except (exc.HTTPForbidden, exc.HTTPUnauthorized) as error:
-        raise errors.ImageNotAvailable(f"Glance does not let fpga-cli's user read image {image_id}: {error}") from error
+        raise errors.ImageNotAvailable(f"Glance does not let {user} read image {image_id}: {error}") from error
     except OSError as error:
         raise errors.ImageNotAvailable(f"image {image_id} cannot be downloaded: {error}") from error
     except (exc.ClientException, exc.BaseException, ksa_exceptions.ClientException) as error:

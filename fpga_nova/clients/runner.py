@@ -3,13 +3,15 @@
 
 The contract (DESIGN: fpga-cli): `burn IMAGE_ID` prints a region's id, `erase REGION_ID` prints nothing, `status`
 prints `Used regions: u/t`; errors are one line `Error: ...` and an exit code (:mod:`fpga_nova.errors`). What goes
-beyond it, `--owner`, `--project` and `list`, is used only where the executable's file name is `fpga-cli`.
+beyond it, `--owner`, `--project`, `--token-stdin` and `list`, is used only where the executable's file name is
+`fpga-cli`.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import logging
 import pathlib
 import re
 from typing import Any
@@ -17,6 +19,8 @@ from typing import Any
 from oslo_concurrency import processutils
 
 from fpga_nova import errors, model
+
+LOG = logging.getLogger(__name__)
 
 #: File name of our own tool; anything else in `fpga_exec` is a stand-in and gets nothing beyond the contract.
 OWN_NAME = "fpga-cli"
@@ -90,10 +94,12 @@ class Runner:
         #: Whether the executable is ours and takes `--owner`, `--project` and `list`.
         self.own = pathlib.PurePath(command).name == OWN_NAME
 
-    def burn(self, image_id: str, owner: str, project: str) -> str:
+    def burn(self, image_id: str, owner: str, project: str, token: str | None = None) -> str:
         """Program a free region with the IP core `image_id` for the server `owner`; return the region's id.
 
         :param project: Keystone's id of that server's project, which fpga-cli's policy may ask for
+        :param token: Keystone's token to fetch the IP core with, handed over on standard input; None for fpga-cli's
+            own credentials
         :raises fpga_nova.errors.FpgaError: the subclass that the exit code stands for
         """
         if not is_uuid(image_id):
@@ -101,7 +107,13 @@ class Runner:
         arguments = ["burn", image_id]
         if self.own:
             arguments[1:1] = ["--owner", _owner(owner), "--project", _project(project)]
-        lines = self._run(arguments, self.burn_timeout).splitlines()
+            if token is not None:
+                arguments.insert(-1, "--token-stdin")
+        elif token is not None:
+            raise errors.ImageNotAvailable(
+                f"{self.command} cannot fetch an IP core with a user's token, as {OWN_NAME} can; ask by flavor"
+            )
+        lines = self._run(arguments, self.burn_timeout, token).splitlines()
         region_id = lines[0].strip() if len(lines) == 1 else ""
         if not region_id or len(region_id) > MAX_REGION_ID or not region_id.isprintable():
             raise errors.ProgrammingFailed(f"{self.command} burn printed no region id but {' '.join(lines)!r}")
@@ -161,17 +173,18 @@ class Runner:
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise errors.StoreNotReadable(f"{self.command} list printed no list of regions: {error}") from error
 
-    def _run(self, arguments: list[str], timeout: int) -> str:
-        """Run the executable with `arguments`; return what it printed."""
+    def _run(self, arguments: list[str], timeout: int, token: str | None = None) -> str:
+        """Run the executable with `arguments`, and with `token` as its input; return what it printed."""
         started: list[Any] = []
         what = f"{self.command} {arguments[0]}"
         try:
-            stdout, _stderr = processutils.execute(
+            stdout, stderr = processutils.execute(
                 self.command,
                 *arguments,
                 run_as_root=True,
                 root_helper=self.root_helper,
                 timeout=timeout,
+                process_input=token,
                 on_execute=started.append,
             )
         except processutils.ProcessExecutionError as error:
@@ -187,6 +200,9 @@ class Runner:
                 raise
             _stop(started)
             raise errors.FpgaError(f"{what} did not end within {timeout} seconds") from error
+        warnings = [line for line in str(stderr).splitlines() if line.startswith("Warning: ")]
+        if warnings:
+            LOG.warning("%s: %s", what, errors.one_line(" ".join(warnings)))
         return str(stdout)
 
 

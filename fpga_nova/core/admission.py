@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import pathlib
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from fpga_nova import errors, formats, model
@@ -52,10 +53,11 @@ class Rules:
 
 
 class Admission:
-    """The judgement of one burn.
+    """The judgement of one burn, or of one prefetch.
 
     :param rules: the operator's
-    :param project: Keystone's id of the project whose server gets the core, if the caller said
+    :param project: Keystone's id of the project whose server gets the core, if the caller said; policy.ANY_PROJECT
+        where no server gets it yet
     """
 
     def __init__(self, rules: Rules, project: str | None = None) -> None:
@@ -152,7 +154,7 @@ class Admission:
         said = {
             "IMAGE_ID": self._image.id if self._image is not None else None,
             "IMAGE_OWNER": self._image.owner if self._image is not None else None,
-            "PROJECT": self._project,
+            "PROJECT": None if self._project == policy.ANY_PROJECT else self._project,
             "NAME": manifest.name,
             "VERSION": manifest.version,
             "VENDOR": manifest.vendor,
@@ -186,14 +188,22 @@ class Admitted:
     """A core that is admitted; gives its bitstreams, each judged once.
 
     :param directory: where they are unpacked
+    :param misfit: says why a bitstream with this header is not for the part that a region is on, if it knows
     :raises fpga_nova.errors.RefusedByPolicy: the core is not admitted
     """
 
-    def __init__(self, core: Core, admission: Admission, directory: pathlib.Path) -> None:
+    def __init__(
+        self,
+        core: Core,
+        admission: Admission,
+        directory: pathlib.Path,
+        misfit: Callable[[model.Region, formats.Header], str | None],
+    ) -> None:
         admission.check_core(core.manifest)
         self._core = core
         self._admission = admission
         self._directory = directory
+        self._misfit = misfit
         self._paths: dict[str, pathlib.Path] = {}
         self._headers: dict[model.BitstreamEntry, formats.Header | None] = {}
 
@@ -211,11 +221,16 @@ class Admitted:
         if entry not in self._headers:
             self._headers[entry] = self._admission.check_bitstream(manifest, entry, path)
         header = self._headers[entry]
-        if header is not None and _misses(region.interface_id, header):
-            raise errors.NoMatchingHardware(
-                f"{entry.file} of IP core {manifest.name!r} was built for interface {', '.join(header.interface_ids)} "
-                f"by its own header; region {region.id} has {region.interface_id}"
-            )
+        if header is not None:
+            if _misses(region.interface_id, header):
+                why: str | None = f"it is for interface {', '.join(header.interface_ids)}, not {region.interface_id}"
+            else:
+                why = self._misfit(region, header)
+            if why is not None:
+                raise errors.NoMatchingHardware(
+                    f"{entry.file} of IP core {manifest.name!r} was by its own header ({header.format}) not built for "
+                    f"region {region.id}: {why}"
+                )
         return model.Bitstream(entry.sha256, entry.size, path, manifest.function_id)
 
 
@@ -227,7 +242,7 @@ def _misses(interface_id: str | None, header: formats.Header) -> bool:
 def _check_header(header: formats.Header, manifest: model.Manifest, entry: model.BitstreamEntry) -> None:
     """Hold what a bitstream says of itself against its manifest; what it does not say contradicts nothing.
 
-    Its part is left to the driver, which alone knows what is on a board.
+    Its part is not here: the manifest names a board, and what is on that the driver knows (`Device.misfit`).
     """
 
     def refuse(what: str, found: str, declared: str) -> errors.ArchiveInvalid:

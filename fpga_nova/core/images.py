@@ -61,13 +61,6 @@ class ImageSource(Protocol):
         """
 
 
-class Progress(Protocol):
-    """Somebody to tell how far a long work is."""
-
-    def __call__(self, done: int, total: int) -> None:
-        """Take the number of bytes done, and of all."""
-
-
 def show(source: ImageSource, image_id: str, max_size: int) -> tuple[ImageInfo, model.Manifest | None]:
     """Judge an image by its metadata; return these, and the manifest if it is among them.
 
@@ -95,7 +88,7 @@ def fetch(
     source: ImageSource,
     info: ImageInfo,
     directory: pathlib.Path,
-    progress: Progress | None = None,
+    progress: model.Progress | None = None,
     update: Callable[[bytes], None] | None = None,
 ) -> Iterator[IO[bytes]]:
     """Give the image's bytes as an open file that has no name and goes with its last user.

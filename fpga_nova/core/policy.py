@@ -24,12 +24,16 @@ from fpga_nova import errors, model
 from fpga_nova.core import schema, trusted
 from fpga_nova.formats.base import normal_uuid
 
+#: As a subject's project: whichever will ask; rules by project may match it.
+ANY_PROJECT = "*"
+
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
     """What rules look at.
 
-    :param project: Keystone's id of the project whose server gets the core; None where nobody said
+    :param project: Keystone's id of the project whose server gets the core; None where nobody said; ANY_PROJECT where
+        it is too early to say
     :param image_owner: id of the project that owns the core's image; None for an archive that is no image
     :param manifest: the core's; None before it is known
     """
@@ -57,7 +61,8 @@ class Policy:
         """
         if any(_matches(rule, subject) for rule in self._rules):
             return
-        seen = [f"project {subject.project or 'not given'}", f"image owner {subject.image_owner or 'none'}"]
+        project = "any" if subject.project == ANY_PROJECT else subject.project or "not given"
+        seen = [f"project {project}", f"image owner {subject.image_owner or 'none'}"]
         if subject.manifest is not None:
             seen.append(f"vendor {subject.manifest.vendor}")
             seen.append(f"function {subject.manifest.function_type} {subject.manifest.function_id}")
@@ -70,26 +75,34 @@ def load(path: pathlib.Path) -> Policy:
     :raises fpga_nova.errors.ConfigurationInvalid: it cannot be read, others than root may change it, or it breaks the
         schema; the text names the field
     """
+    try:
+        return parse(trusted.read(path, "policy_file"), str(path))
+    except OSError as error:
+        raise errors.ConfigurationInvalid(f"policy file {path} cannot be read: {error.strerror}") from error
+
+
+def parse(text: bytes, source: str) -> Policy:
+    """Read the text of a policy file.
+
+    :param source: what to call it in messages: the file's path
+    :raises fpga_nova.errors.ConfigurationInvalid: it breaks the schema; the text names the field
+    """
     import yaml  # imported here: only who has a policy pays for it
 
-    what = f"policy file {path}"
     try:
-        data = yaml.load(trusted.read(path, "policy_file"), Loader=_strict_loader())  # noqa: S506 - a SafeLoader
-    except OSError as error:
-        raise errors.ConfigurationInvalid(f"{what} cannot be read: {error.strerror}") from error
+        data = yaml.load(text, Loader=_strict_loader())  # noqa: S506 - a SafeLoader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise errors.ConfigurationInvalid(f"{what} is not valid YAML: {error}") from error
+        raise errors.ConfigurationInvalid(f"policy file {source} is not valid YAML: {error}") from error
     wrong = schema.violation(data, "policy-1")
     if wrong is not None:
-        raise errors.ConfigurationInvalid(f"{what} is not valid: {wrong}")
-    return Policy(data["rules"], str(path))
+        raise errors.ConfigurationInvalid(f"policy file {source} is not valid: {wrong}")
+    return Policy(data["rules"], source)
 
 
 def _matches(rule: Mapping[str, Sequence[str]], subject: Subject) -> bool:
-    seen: dict[str, set[str | None]] = {
-        "project": {normal_uuid(subject.project or "")},
-        "image_owner": {normal_uuid(subject.image_owner or "")},
-    }
+    seen: dict[str, set[str | None]] = {"image_owner": {normal_uuid(subject.image_owner or "")}}
+    if subject.project != ANY_PROJECT:
+        seen["project"] = {normal_uuid(subject.project or "")}
     if subject.manifest is not None:
         seen["vendor"] = {subject.manifest.vendor}
         seen["function"] = {subject.manifest.function_type, subject.manifest.function_id}

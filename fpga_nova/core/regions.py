@@ -18,7 +18,7 @@ import pathlib
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 
-from fpga_nova import errors, model
+from fpga_nova import errors, formats, model
 from fpga_nova.core import locks, summary
 from fpga_nova.core.cache import Cache
 from fpga_nova.core.store import Store
@@ -174,21 +174,36 @@ class Engine:
         return fitting
 
     def prefetch(
-        self, manifest: model.Manifest, unpack: Callable[[model.BitstreamEntry], model.Bitstream]
+        self,
+        manifest: model.Manifest,
+        unpack: Callable[[model.Region, model.BitstreamEntry], model.Bitstream],
     ) -> list[model.BitstreamEntry]:
         """Put the bitstreams that fit regions of this host into the cache, for later burns; return them.
 
-        :param unpack: gives the checked bytes of a bitstream
-        :raises fpga_nova.errors.NoMatchingHardware: no region of this host fits
+        :param unpack: as that of `burn`
+        :raises fpga_nova.errors.NoMatchingHardware: no region of this host fits, or from `unpack` for all that do
         :raises fpga_nova.errors.ArchiveInvalid: from `unpack`
+        :raises fpga_nova.errors.RefusedByPolicy: from `unpack`
         :raises fpga_nova.errors.FpgaError: one cannot be kept
         """
-        entries = list(dict.fromkeys(entry for _, entry in self.fitting(manifest)))
-        for entry in entries:
-            path = unpack(entry).path
-            assert path is not None  # noqa: S101 - unpack gives checked bytes
-            self.cache.keep(entry.sha256, path, self._held_bitstreams)
-        return entries
+        fitting: dict[model.BitstreamEntry, model.Bitstream] = {}
+        misfits: list[errors.NoMatchingHardware] = []
+        for region, entry in self.fitting(manifest):
+            if entry not in fitting:
+                try:
+                    fitting[entry] = unpack(region, entry)
+                except errors.NoMatchingHardware as error:
+                    misfits.append(error)
+        if not fitting:
+            raise misfits[-1]
+        for bitstream in fitting.values():
+            assert bitstream.path is not None  # noqa: S101 - unpack gives checked bytes
+            self.cache.keep(bitstream.sha256, bitstream.path, self._held_bitstreams)
+        return list(fitting)
+
+    def misfit(self, region: model.Region, header: formats.Header) -> str | None:
+        """Return why a bitstream with this header is not for the part that `region` is on; None if nobody can tell."""
+        return self._device(region).misfit(region, header)
 
     def burn(
         self,
@@ -196,6 +211,7 @@ class Engine:
         unpack: Callable[[model.Region, model.BitstreamEntry], model.Bitstream],
         owner: str | None = None,
         image_id: str | None = None,
+        progress: model.Progress | None = None,
     ) -> model.Region:
         """Load the IP core into a free region that fits and prove it; return the region.
 
@@ -234,7 +250,7 @@ class Engine:
                         bitstream_sha256=entry.sha256,
                         error=None,
                     )
-                    return self._load(claimed, bitstream)
+                    return self._load(claimed, bitstream, progress)
             if misfits and len(misfits) == len(choice):
                 raise misfits[-1]
             if time.monotonic() >= deadline:
@@ -364,9 +380,9 @@ class Engine:
                     fitting.append((region, entry))
         return fitting
 
-    def _load(self, region: model.Region, bitstream: model.Bitstream) -> model.Region:
+    def _load(self, region: model.Region, bitstream: model.Bitstream, progress: model.Progress | None) -> model.Region:
         try:
-            self._program(region, bitstream)
+            self._program(region, bitstream, progress)
             return self._store.transition(region, RegionState.PROGRAMMED)
         except BaseException as error:
             # Also what is no error of ours (a full disk, an interrupt): the card may hold anything by now.
@@ -378,12 +394,21 @@ class Engine:
                 self._wipe(dirty)
             raise
 
-    def _program(self, region: model.Region, bitstream: model.Bitstream) -> None:
+    def _program(
+        self,
+        region: model.Region,
+        bitstream: model.Bitstream,
+        progress: model.Progress | None = None,
+    ) -> None:
         if bitstream.path is not None:
             # First, while the card is untouched, and after the claim, which saves it from being removed again.
             self.cache.keep(bitstream.sha256, bitstream.path, self._held_bitstreams)
         device = self._device(region)
-        device.program(region, bitstream)
+        device.on_progress = progress
+        try:
+            device.program(region, bitstream)
+        finally:
+            device.on_progress = None
         device.verify(region, bitstream)
 
     def _held_bitstreams(self) -> Collection[str]:

@@ -20,7 +20,7 @@ import signal
 import stat
 import subprocess
 import threading
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import IO, Any
 
 from fpga_nova import errors
@@ -103,6 +103,7 @@ class Tool:
         directory: pathlib.Path | None = None,
         stdout: IO[bytes] | None = None,
         timeout: float | None = None,
+        listen: Callable[[bytes], None] | None = None,
     ) -> Answer:
         """Run the tool and return how it ended.
 
@@ -110,6 +111,7 @@ class Tool:
         :param directory: its working directory; by default a private one that is removed afterwards
         :param stdout: file to send its stdout to; then the answer has none
         :param timeout: seconds, if fewer than usual
+        :param listen: gets each piece of its stdout as it comes, in a thread of its own
         :raises fpga_nova.errors.ConfigurationInvalid: it cannot be run
         """
         path = self.path()
@@ -117,7 +119,7 @@ class Tool:
         with contextlib.ExitStack() as stack:
             if directory is None:
                 directory = stack.enter_context(scratch.directory(self._state_path))
-            out, err = _Kept(), _Kept()
+            out, err = _Kept(listen), _Kept()
             try:
                 process = subprocess.Popen(
                     [path, *arguments],
@@ -173,7 +175,8 @@ def read_file(path: pathlib.Path, failure: type[errors.FpgaError], source: str) 
 class _Kept:
     """The reading end of a pipe: keeps the beginning and the end of what comes, drops what is between."""
 
-    def __init__(self) -> None:
+    def __init__(self, listen: Callable[[bytes], None] | None = None) -> None:
+        self._listen = listen
         self._reading, self.end = os.pipe()
         self._head = bytearray()
         self._tail = b""
@@ -189,6 +192,8 @@ class _Kept:
             while chunk := pipe.read(1 << 16):
                 self._head += chunk[: MOST_OUTPUT - len(self._head)]
                 self._tail = (self._tail + chunk)[-_LAST_WORDS:]
+                if self._listen is not None:
+                    self._listen(chunk)
 
     def text(self) -> str:
         self._thread.join(_AFTER)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a driver is: five methods over one kind of card."""
+"""What a driver is: five methods over one kind of card, and what it may tell besides."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pathlib
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from fpga_nova import model
+from fpga_nova import formats, model
 
 
 class Device(abc.ABC):
@@ -20,6 +20,9 @@ class Device(abc.ABC):
 
     #: The driver's oslo.config options; they are registered in the group ``[fpga]``.
     options: ClassVar[Sequence[Any]] = ()
+
+    #: Set by who calls :meth:`program`, if he wants to know how far it is; see :meth:`report`.
+    on_progress: model.Progress | None = None
 
     def __init__(self, conf: Any, state_path: pathlib.Path, run_path: pathlib.Path) -> None:
         """Take the group ``[fpga]``, the directory for what outlives a reboot, and the one for what does not."""
@@ -62,6 +65,21 @@ class Device(abc.ABC):
     @abc.abstractmethod
     def endpoint(self, region: model.Region) -> model.Endpoint:
         """Return what a programmed `region` offers its guest; asks no card."""
+
+    def report(self, done: int, total: int) -> None:
+        """Say, in :meth:`program`, how much of the load is done: bytes, or whatever else the card or its tool counts.
+
+        A driver that cannot tell does not call it.
+        """
+        if self.on_progress is not None:
+            self.on_progress(done, total)
+
+    def misfit(self, region: model.Region, header: formats.Header) -> str | None:
+        """Return why a bitstream is not for the part that `region` is on, where its own header can tell; else None.
+
+        It is asked before the card is touched, and asks no card. Vendor, function and interface have been looked at.
+        """
+        return None
 
     def missing(self, region: model.Region) -> str | None:
         """Return why `region` cannot hold what it was programmed with, where that costs next to nothing to see.

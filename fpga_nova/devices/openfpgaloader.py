@@ -80,6 +80,9 @@ _LOAD_USERCODE = {
     ("Gowin", "8"): "SIR 8 TDI (13);",
     ("altera", "10"): "SIR 10 TDI (007);",
 }
+#: As src/progressBar.cpp of openFPGALoader tells how far a load is, about once a second.
+_PERCENT = re.compile(rb"\] +(\d{1,3})\.\d\d%")
+
 _PLAYED = "end of SVF file"
 
 #: What FPGAs without a design, and designs without a USERCODE, answer.
@@ -169,6 +172,13 @@ class OpenFpgaLoaderDevice(Device):
             raise errors.ReadBackMismatch(f"USERCODE {code} is the blank's or that of an empty FPGA")
         return code
 
+    def misfit(self, region: model.Region, header: formats.Header) -> str | None:
+        """See that the configuration data ask for the card's IDCODE, which the FPGA itself would refuse without."""
+        wanted = self._entry(region)["idcode"]
+        if header.idcode is None or not (header.idcode ^ int(wanted, 16)) & _WITHOUT_REVISION:
+            return None
+        return f"it is for {header.part} with IDCODE {header.idcode:#010x}, the card has {wanted}"
+
     @property
     def _patience(self) -> float:
         """Seconds to wait for a card: as long as somebody's look at it may take, and some more."""
@@ -225,7 +235,12 @@ class OpenFpgaLoaderDevice(Device):
             # openFPGALoader goes by the file's name, and would play as SVF, or write to flash, whatever is named so.
             (directory / f"bitstream.{form}").symlink_to(path.absolute())
             arguments = [*self._arguments(entry), "--write-sram", f"bitstream.{form}"]
-            self._tool().call(arguments, failure, directory=directory)
+            self._tool().call(arguments, failure, directory=directory, listen=self._heed)
+
+    def _heed(self, said: bytes) -> None:
+        """Report what the tool says of its progress."""
+        for percent in _PERCENT.findall(said)[-1:]:
+            self.report(min(int(percent), 100), 100)
 
 
 def _user_id(header: formats.Header) -> str | None:

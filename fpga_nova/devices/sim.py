@@ -9,6 +9,7 @@ by a file `<state_path>/sim/NAME/fault-WHEN` (WHEN: program, verify, erase) whos
     kill-after     the process is killed when all is done
     corrupt        (program) the region gets other bytes than it was given; (erase) it keeps its bytes
     slow SECONDS   it takes that long
+    wait PATH      it waits until somebody has opened the FIFO at PATH for writing, and closed it
 
 A fault stays until its file is removed. A card is pulled by removing `<state_path>/sim/NAME`.
 """
@@ -18,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import os
 import pathlib
-import shutil
 import signal
 import time
 from collections.abc import Sequence
@@ -28,6 +28,9 @@ from oslo_config import cfg
 from fpga_nova import errors, model
 from fpga_nova.devices.base import Device
 from fpga_nova.devices.cardlist import parse, pluggable
+
+#: Bytes that are copied at once.
+_PIECE = 1 << 20
 
 
 class SimDevice(Device):
@@ -58,7 +61,11 @@ class SimDevice(Device):
         fault = self._enter(region, "program")
         memory = self._memory(region)
         memory.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        shutil.copyfile(bitstream.path, memory)
+        with bitstream.path.open("rb") as source, memory.open("wb") as target:
+            done = 0
+            while count := os.sendfile(target.fileno(), source.fileno(), None, _PIECE):
+                done += count
+                self.report(done, bitstream.size)
         if fault == "corrupt":
             memory.write_bytes(memory.read_bytes()[::-1] + b"!")
         self._leave(fault)
@@ -105,6 +112,8 @@ class SimDevice(Device):
             os.kill(os.getpid(), signal.SIGKILL)
         if word == "slow":
             time.sleep(float(rest))
+        if word == "wait":
+            pathlib.Path(rest).read_bytes()
         return word
 
     @staticmethod

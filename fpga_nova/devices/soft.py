@@ -15,11 +15,11 @@ from collections.abc import Sequence
 
 from oslo_config import cfg
 
-from fpga_nova import errors, model
+from fpga_nova import errors, formats, model
 from fpga_nova.core import locks
 from fpga_nova.devices import base, cardlist
 from fpga_nova.softfpga import cache, confine, region, server
-from fpga_nova.softfpga.boards import BOARDS, REGION_TYPE, Board
+from fpga_nova.softfpga.boards import BOARDS, PARTS, REGION_TYPE, Board
 
 VENDOR = "lattice"
 
@@ -138,6 +138,13 @@ the core is reset. Read by fpga-cli.
     def endpoint(self, region: model.Region) -> model.Endpoint:
         """Return the region's unix socket."""
         return model.Endpoint("unix", str(self._region(region).endpoint))
+
+    def misfit(self, region: model.Region, header: formats.Header) -> str | None:
+        """See that the bitstream fills the configuration memory of the board's part."""
+        board = self._board(region)
+        if header.part in (None, board.device):
+            return None
+        return f"it is for {PARTS.get(header.part or '', header.part)}, board {board.name} has {board.part}"
 
     def missing(self, region: model.Region) -> str | None:
         """See whether the region's server lives."""

@@ -119,7 +119,7 @@ def _platform(window: base.Window, data: bytes) -> str | None:
 def _part(window: base.Window, bits: list[Section]) -> str | None:
     """Return the part of a .bit in the section BITSTREAM; what else may be there does not name its part."""
     for section in bits:
-        if section.kind == _BITSTREAM:
+        if section.kind == _BITSTREAM and section.size:  # one that is empty may be said to lie anywhere
             inner = window.within(section.offset, section.size, f"{NAME}'s {xilinx_bit.NAME}")
             if xilinx_bit.matches(inner.head()):
                 return xilinx_bit.read_window(inner).part

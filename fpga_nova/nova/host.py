@@ -7,7 +7,6 @@ import threading
 import weakref
 from typing import Any
 
-import nova.conf
 from nova import utils
 
 from fpga_nova.clients import runner
@@ -16,8 +15,7 @@ from fpga_nova.nova import options, tracking
 _lock = threading.Lock()
 _trackers: weakref.WeakKeyDictionary[Any, tracking.Tracker] = weakref.WeakKeyDictionary()
 
-CONF = nova.conf.CONF
-options.register(CONF)
+CONF = options.CONF
 
 
 def tracker(rt: Any) -> tracking.Tracker | None:

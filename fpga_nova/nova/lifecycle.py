@@ -9,13 +9,13 @@ from typing import Any
 from nova import exception, objects, utils
 
 from fpga_nova import errors
-from fpga_nova.nova import flavors, hooks, host
+from fpga_nova.nova import cores, hooks, host
 from fpga_nova.nova.tracking import Tracker
 
 LOG = logging.getLogger(__name__)
 
 
-def burn(manager: Any, instance: Any) -> None:
+def burn(manager: Any, context: Any, instance: Any) -> None:
     """Program a region of this host for `instance`, whose claim stands.
 
     The region's id is written to the database with the instance's next save, which Nova does at once; until then the
@@ -24,11 +24,15 @@ def burn(manager: Any, instance: Any) -> None:
     :raises fpga_nova.nova.hooks.FatalHookException: with the tool's own words; nothing of it is left
     """
     tracker = host.tracker(manager.rt)
-    core = flavors.ip_core(instance.flavor)
-    if tracker is None or core is None:
+    if tracker is None:
         return
+    wish = cores.of_server(instance)
+    if wish is None:
+        return
+    core = wish.image_id
     try:
-        region_id = tracker.burn(instance.uuid, core, instance.project_id)
+        token = _requesters_token(context) if wish.by_image else None
+        region_id = tracker.burn(instance.uuid, core, instance.project_id, token)
     except errors.FpgaError as error:
         raise hooks.FatalHookException(f"FPGA: {error}") from error
     except Exception as error:
@@ -48,7 +52,7 @@ def end_build(manager: Any, instance: Any, outcome: Any) -> None:
     :param outcome: the exception that ended the build, or anything else if it succeeded
     """
     tracker = host.tracker(manager.rt)
-    if tracker is None or flavors.ip_core(instance.flavor) is None:
+    if tracker is None or cores.of_server(instance) is None:
         return
     try:
         if not isinstance(outcome, BaseException):
@@ -68,7 +72,7 @@ def end_build(manager: Any, instance: Any, outcome: Any) -> None:
 def erase(manager: Any, context: Any, instance: Any) -> None:
     """Erase the region of a server that is being deleted and whose guest is gone."""
     tracker = host.tracker(manager.rt)
-    if tracker is None or (flavors.ip_core(instance.flavor) is None and not _device(instance)):
+    if tracker is None or (cores.of_server(instance) is None and not _device(instance)):
         return
     tracker.erase(instance.uuid, _device(instance))
     if _device(instance) is not None:
@@ -99,8 +103,18 @@ def reconcile(rt: Any, context: Any, nodename: str, tracker: Tracker) -> None:
 def count_flavors(rt: Any, context: Any, tracker: Tracker) -> None:
     """Claim a region for each server of this host whose flavor asks for one: in simulation mode no card tells."""
     for instance in objects.InstanceList.get_by_host(context, rt.host, expected_attrs=["flavor"]):
-        if flavors.ip_core(instance.flavor) is not None:
+        if cores.of_server(instance) is not None:
             tracker.counts.claim(instance.uuid)
+
+
+def _requesters_token(context: Any) -> str:
+    """Return the token of who boots the server: an IP core that an image asks for must be his to read.
+
+    :raises fpga_nova.errors.ImageNotAvailable: the request has none
+    """
+    if not context.auth_token:
+        raise errors.ImageNotAvailable("the image's own IP core needs the token of who boots the server; there is none")
+    return str(context.auth_token)
 
 
 def _device(instance: Any) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import nova.conf
+
 from fpga_nova import config
 
 
@@ -12,3 +14,7 @@ def register(conf: Any) -> None:
     """Register the options with `conf`, an `oslo_config.cfg.ConfigOpts`; again is harmless."""
     conf.register_opts(config.NOVA_DEFAULT_OPTS)
     conf.register_opts(config.NOVA_OPTS, group=config.GROUP)
+
+
+CONF = nova.conf.CONF
+register(CONF)

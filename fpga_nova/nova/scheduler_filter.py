@@ -9,7 +9,7 @@ from typing import Any
 from nova.scheduler import filters
 from nova.scheduler import utils as scheduler_utils
 
-from fpga_nova.nova import flavors, scheduling
+from fpga_nova.nova import cores, scheduling
 
 
 class FpgaFilter(filters.BaseHostFilter):
@@ -20,11 +20,11 @@ class FpgaFilter(filters.BaseHostFilter):
 
     def filter_all(self, filter_obj_list: Iterable[Any], spec_obj: Any) -> Iterable[Any]:
         """Return the HostStates that pass; without an FPGA request the very list, at no cost for each host."""
-        core = flavors.requested_core(spec_obj)
+        core = cores.of_request(spec_obj)
         if core is None or scheduler_utils.request_is_rebuild(spec_obj):
             return filter_obj_list
         return scheduling.filter_hosts(list(filter_obj_list), core)
 
     def host_passes(self, host_state: Any, spec_obj: Any) -> bool:
         """Return whether one HostState passes."""
-        return flavors.requested_core(spec_obj) is None or host_state.fpga_regions_used < host_state.fpga_regions
+        return cores.of_request(spec_obj) is None or host_state.fpga_regions_used < host_state.fpga_regions

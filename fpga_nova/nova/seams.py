@@ -10,8 +10,9 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from fpga_nova.nova import flavors, host
+from fpga_nova.nova import cores, host
 from fpga_nova.nova.columns import ensure_columns
+from fpga_nova.nova.cores import hand_over
 from fpga_nova.nova.host import report
 from fpga_nova.nova.scheduling import (
     consume_from_request,
@@ -30,6 +31,7 @@ __all__ = [
     "ensure_columns",
     "explain_failure",
     "explain_no_valid_host",
+    "hand_over",
     "report",
     "test_claim",
     "update_host_state",
@@ -45,9 +47,9 @@ def test_claim(claim: Any) -> str | None:
     if fpga is None:
         return None
     flavor = getattr(claim, "flavor", None)  # a MoveClaim has the flavor that the server is to get
-    asks = flavors.ip_core(claim.instance.flavor) is not None
+    asks = cores.of_server(claim.instance) is not None
     if flavor is not None:
-        if asks or flavors.ip_core(flavor) is not None:
+        if asks or cores.of_flavor(flavor) is not None:
             return "a server with an FPGA cannot be moved"
         return None
     if not asks:
@@ -63,7 +65,7 @@ def test_claim(claim: Any) -> str | None:
 def claim(rt: Any, instance: Any) -> None:
     """Count a region for `instance`, whose claim has passed. Nova's lock is held."""
     fpga = host.tracker(rt)
-    if fpga is not None and flavors.ip_core(instance.flavor) is not None:
+    if fpga is not None and cores.of_server(instance) is not None:
         fpga.counts.claim(instance.uuid)
 
 

@@ -170,12 +170,13 @@ class Tracker:
 
     # What the hooks do, each in the thread of its server.
 
-    def burn(self, server: str, image_id: str, project: str) -> str | None:
+    def burn(self, server: str, image_id: str, project: str, token: str | None = None) -> str | None:
         """Program a region for `server`, whose claim stands; return the region's id, or None in simulation mode.
 
         :meth:`built` must follow where this returns.
 
         :param project: Keystone's id of the server's project
+        :param token: Keystone's token to fetch the IP core with; None for fpga-cli's own credentials
         :raises fpga_nova.errors.FpgaError: nothing of `server` is left on a card, or it stays counted as used, and
             the claim counts no more
         """
@@ -186,7 +187,7 @@ class Tracker:
         self._building.add(server)
         with self._one_at_a_time():
             try:
-                region_id = self._runner.burn(image_id, server, project)
+                region_id = self._runner.burn(image_id, server, project, token)
             except errors.FpgaError:
                 self.erase(server, None)
                 self.built(server)

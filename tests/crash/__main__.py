@@ -8,7 +8,7 @@ first as it was left, then after the next command:
 - no region is lost: the store has the same regions as ever, and each is free or held by who asked for it;
 - none is given twice: what somebody was told that he holds is his until he gives it back;
 - nothing of a core is readable in a free region, nobody serves it, and no server is nobody's;
-- the next command leaves no region half-way, and `recover` loads again whatever was lost.
+- the next command leaves nothing half-way on which nobody works any more, and `recover` loads again whatever was lost.
 
 The seed gives the same commands and the same times again; what the scheduler does between them is its own.
 """
@@ -85,7 +85,7 @@ class Crash:
             self._note(what, owner, call, id(call) in shot)
         self._reap()
         self._look(settled=False)
-        self.world.cli("list")
+        self._next_command()
         self._look(settled=True)
         if self.random.random() < 0.02 or sum(self.kills.values()) > REBOOT_EVERY * (self.reboots + 1):
             self.world.reboot()
@@ -174,9 +174,24 @@ class Crash:
             used = sum(row.state != "free" for row in rows)
             assert self.world.cli("status") == f"Used regions: {used}/{len(rows)}\n"
 
+    def _next_command(self) -> None:
+        """See that the next command leaves no region half-way on which nobody works any more.
+
+        A server that was just starting when its fpga-cli was killed keeps the region's lock until it has ended.
+        """
+        worked_on = {row.id for row in self.world.rows() if self.world.worked_on(row)}
+        self.world.cli("list")
+        left = {row.id for row in self.world.rows() if row.state not in ("free", "programmed")}
+        assert left <= worked_on, f"{left - worked_on} were left half-way"
+        if left:
+            self.world.wait_for_workers()
+            self.world.cli("list")
+
     def _restore(self) -> None:
         """See that `recover` loads again what is lost."""
-        self.world.cli("list")
+        self._next_command()
+        # What a recover that was killed has set going may still be at it, and another leaves it that region.
+        self.world.wait_for_workers()
         lost = [row for row in self.world.rows() if row.error is not None]
         if lost:
             self.world.cli("recover")

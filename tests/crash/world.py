@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import fcntl
 import json
 import os
 import pathlib
@@ -101,6 +102,25 @@ class World:
         with contextlib.closing(sqlite3.connect(path, uri=True, timeout=20)) as connection:
             query = 'SELECT id, card_id, "index", state, owner, error FROM regions ORDER BY card_id, "index"'
             return [Row(*row) for row in connection.execute(query)]
+
+    def worked_on(self, row: Row) -> bool:
+        """Return whether somebody has a region's lock: of no command that runs, a server that is just starting."""
+        path = self.state / "locks" / f"{row.id}.lock"
+        if not path.exists():
+            return False
+        with path.open() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return True
+        return False
+
+    def wait_for_workers(self, seconds: float = 60) -> None:
+        """Wait until nobody works on any region."""
+        deadline = time.monotonic() + seconds
+        while worked_on := [row for row in self.rows() if self.worked_on(row)]:
+            assert time.monotonic() < deadline, f"somebody keeps {worked_on} for more than {seconds} s"
+            time.sleep(0.02)
 
     def servers(self) -> dict[pathlib.Path, int]:
         """Return the servers that run, by their region's directory."""

@@ -8,6 +8,8 @@ import zlib
 
 import pytest
 
+from build_scripts.lib import paths
+
 
 def test_more_servers_than_regions_in_one_request(cloud, flavors):
     """Four for three regions: none is built, and each says why."""
@@ -45,6 +47,36 @@ def test_unknown_image(cloud):
     flavor = cloud.flavor("fpga-unknown", image_id)
     server = cloud.until(cloud.boot("unknown", flavor), "ERROR")
     assert f"image {image_id} is not found" in cloud.fault(server)
+
+
+def test_an_image_that_brings_its_own_core(cloud, flavors):
+    """A plain flavor, and an IP core that nobody but the user may read: neither Nova's nor fpga-cli's own user."""
+    archive = cloud.work / "own.zip"
+    cloud.fpga_cli("pack", paths.CLONE / "accelerators/crc32", "-o", archive)
+    core = cloud.fpga_cli("upload", archive, "--name", "test-own-core", "--visibility", "private", cloud="demo")
+    image = cloud.user.image.create_image(
+        "test-own-guest",
+        data=cloud.user.image.download_image(cloud.image).content,
+        disk_format=cloud.image.disk_format,
+        container_format=cloud.image.container_format,
+        visibility="private",
+        hw_fpga_ip_id=core,
+        **{name: cloud.image[name] for name in ("kernel_id", "ramdisk_id", "os_command_line")},
+    )
+    try:
+        flavor = cloud.flavor("test-plain", None)
+        server = cloud.until(cloud.boot("own", flavor, image), "ACTIVE")
+        _, answer = cloud.answer(server)
+        assert int.from_bytes(answer, "big") == zlib.crc32(cloud.guest_input())
+        region = cloud.region_of(server)
+        assert (region["image_id"], region["owner"]) == (core, server.id)
+        cloud.counted(1)
+        # By its flavor the same core is fetched by fpga-cli's own user, who may not have it.
+        by_flavor = cloud.until(cloud.boot("notmine", cloud.flavor("test-private-core", core)), "ERROR")
+        assert f"image {core} is not found in Glance, or fpga-cli's user may not see it" in cloud.fault(by_flavor)
+    finally:
+        cloud.user.image.delete_image(image)
+        cloud.user.image.delete_image(core)
 
 
 def test_a_hard_reboot_keeps_the_device(cloud, flavors):

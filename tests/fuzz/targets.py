@@ -6,6 +6,9 @@ A target checks more than that nothing crashes: what it says about good seeds, h
 
 from __future__ import annotations
 
+import atexit
+import base64
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -23,8 +26,9 @@ from typing import Callable
 import atheris
 
 from fpga_nova import errors, formats
-from fpga_nova.core import archive, manifest
+from fpga_nova.core import archive, manifest, policy, signatures
 from fpga_nova.formats import base
+from tests.unit.core import signing
 from tests.unit.formats import builders
 
 #: Most bytes of an archive here; small, so that a bomb shows as a breach of the memory limit or the time limit.
@@ -78,6 +82,7 @@ def _xclbin_seeds() -> Iterator[bytes]:
     yield builders.xclbin()
     yield builders.xclbin([(0, b"raw"), (20, builders.PARTITION)], interface_id=b"0123456789abcdef")
     yield builders.xclbin([(18, b"pdi")], build_id=bytes(16), time=0)
+    yield builders.xclbin([(0, b""), (20, b""), (8, b"layout")], extents={0: (1 << 60, 0), 1: (1 << 60, 0)})
 
 
 def _gbs_seeds() -> Iterator[bytes]:
@@ -224,6 +229,74 @@ def _members_seeds() -> Iterator[bytes]:
         yield chance.randbytes(300)
 
 
+#: A core for rules to look at.
+_CORE = manifest.build(_manifest_data(**{"x.bin": b"bits"}), "a target's")
+_PROJECT = "6f70656e737461636b20342065766572"
+
+
+def _policy(data: bytes) -> bool:
+    """Read a policy file, and ask it: it must answer, and answer alike whatever is known only later."""
+    try:
+        rules = policy.parse(data, "/etc/policy.yaml")
+    except errors.ConfigurationInvalid:
+        return False
+    for core in (None, _CORE):
+        with contextlib.suppress(errors.RefusedByPolicy):
+            rules.check(policy.Subject(_PROJECT, None, core))
+            # What one project may have, may be had before the project is known.
+            rules.check(policy.Subject(policy.ANY_PROJECT, None, core))
+    return True
+
+
+def _policy_seeds() -> Iterator[bytes]:
+    rule = {"project": [_PROJECT], "image_owner": [_PROJECT], "vendor": ["sim"], "function": ["test"]}
+    yield json.dumps({"rules": [rule, {"vendor": ["lattice", "sim"]}]}).encode()
+    yield b"rules:\n  - project: [6f70656e-7374-6163-6b20-342065766572]\n    vendor: [lattice]\n  - function: [test]\n"
+    yield b"rules: &a\n  - vendor: &b [sim]\n  - vendor: *b\n"
+    yield b"rules: []\nrules: []\n"
+
+
+@functools.cache
+def _signer() -> tuple[pathlib.Path, dict[str, str]]:
+    """Return a directory of certificates, and the properties of an image that is well signed."""
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="fuzz-certificates-", dir=_scratch()))
+    atexit.register(shutil.rmtree, directory)
+    private = signing.key("ECC_SECP384R1")
+    return directory, signing.sign(private, _DATA, signing.certify(directory, private), "ECC_SECP384R1", "SHA-512")
+
+
+_DATA = b"an archive"
+
+
+def _signature(data: bytes) -> bool:
+    """Verify an image's signature, its properties one a line; only the one that was made for the data may be good."""
+    directory, good = _signer()
+    values = data.decode(errors="replace").split("\n")
+    # One input serves everywhere though each run has a certificate of its own: these words stand for the good values.
+    properties = {
+        name: value.replace("GOOD", good[name]) for name, value in zip(signatures.PROPERTIES, values) if value
+    }
+    try:
+        signature = signatures.Signature(properties, directory)
+        signature.verify(hashlib.new(signature.hash_name, _DATA).digest())
+    except errors.RefusedByPolicy:
+        return False
+    if not signatures.is_signed(properties):
+        raise AssertionError("a signature is good, and there is none")
+    if base64.b64decode(properties[signatures.SIGNATURE]) != base64.b64decode(good[signatures.SIGNATURE]):
+        raise AssertionError("two signatures are good, and one was made")
+    with contextlib.suppress(errors.RefusedByPolicy):
+        signature.verify(hashlib.new(signature.hash_name, _DATA + b"!").digest())
+        raise AssertionError("the signature is good for other data, too")
+    return True
+
+
+def _signature_seeds() -> Iterator[bytes]:
+    yield b"GOOD\nGOOD\nGOOD\nGOOD"
+    yield b"GO OD\nSHA-256\nRSA-PSS\n8d1f6e9c-63a5-4b3e-9b3f-5f0e6d1c2b7a"
+    yield b"AAAA\nSHA-512\nECC_SECP384R1\nGOOD"
+
+
 _JSON = (b'"', b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-1", b"1e999", b"NaN", b"\\u0000", b"\\ud800")
 
 TARGETS = {
@@ -231,6 +304,14 @@ TARGETS = {
     "members": Target(_members, _members_seeds),
     "manifest": Target(
         _manifest, _manifest_seeds, (*_JSON, b'"files"', b'"bitstreams"', b'"interface_id"', b'"../x"', b'"size"')
+    ),
+    "policy": Target(
+        _policy, _policy_seeds, (b"rules:", b"project:", b"vendor:", b"- ", b"&a ", b"*a", b"!!", b"<<: ")
+    ),
+    "signature": Target(
+        _signature,
+        _signature_seeds,
+        (b"GOOD", b"SHA-256", b"SHA-512", b"RSA-PSS", b"DSA", b"ECC_SECP384R1", b"=", b"/"),
     ),
     "gbs": Target(
         functools.partial(_header, "gbs"), _gbs_seeds, (*_JSON, b'"magic-no"', b'"interface-uuid"', b'"afu-image"')

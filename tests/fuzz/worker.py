@@ -11,9 +11,10 @@ import sys
 
 import atheris
 
-with atheris.instrument_imports(include=["fpga_nova", "zipfile", "jsonschema"]):
-    # The manifest's parser imports jsonschema when it first needs it, which would be too late for the instruments.
+with atheris.instrument_imports(include=["fpga_nova", "zipfile", "jsonschema", "yaml"]):
+    # These are imported by ours when they are first needed, which would be too late for the instruments.
     import jsonschema  # noqa: F401
+    import yaml  # noqa: F401
 
     from tests.fuzz import targets
 

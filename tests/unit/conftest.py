@@ -65,6 +65,10 @@ class Host:
     def state_path(self) -> pathlib.Path:
         return self.path / "state"
 
+    @property
+    def python_path(self) -> str:
+        return str(ROOT)
+
     def configure(self, **options: str) -> None:
         values = {
             "state_path": self.state_path,
@@ -93,22 +97,27 @@ class Host:
         else:
             path.write_text(what)
 
-    def start(self, *arguments: str | pathlib.Path, stdout: int = subprocess.PIPE) -> subprocess.Popen[str]:
+    def start(
+        self, *arguments: str | pathlib.Path, stdout: int = subprocess.PIPE, stdin: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[str]:
         command = [sys.executable, "-m", "fpga_nova.cli", "--config-file", self.config_file, *arguments]
         return subprocess.Popen(
             list(map(str, command)),
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": str(ROOT)},
-            stdin=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": self.python_path},
+            stdin=stdin,
             stdout=stdout,
             stderr=subprocess.PIPE,
             text=True,
         )
 
-    def cli(self, *arguments: str | pathlib.Path, code: int = 0) -> str:
-        """Run fpga-cli and require its exit code; return stdout, or, for a code that is not 0, stderr."""
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=60)
+    def cli(self, *arguments: str | pathlib.Path, code: int = 0, said: str | None = None) -> str:
+        """Run fpga-cli and require its exit code; return stdout, or, for a code that is not 0, stderr.
+
+        :param said: what it gets on standard input
+        """
+        process = self.start(*arguments, stdin=subprocess.DEVNULL if said is None else subprocess.PIPE)
+        out, err = process.communicate(said, timeout=60)
         assert process.returncode == code, f"exit {process.returncode}: {out}{err}"
         if code == 0:
             return out

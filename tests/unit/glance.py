@@ -19,12 +19,17 @@ class Glance(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         server = self.server
         server.requests.append(self.path)
+        server.tokens.append(self.headers["X-Auth-Token"])
+        if server.readers is not None and server.tokens[-1] not in server.readers and "schemas" not in self.path:
+            self.send_error(404)
+            return
         if self.path.endswith("/file"):
             self.send_response(200)
             self.send_header("Content-Type", "application/octet-stream")
             self.send_header("Content-Length", str(len(server.content)))
             self.end_headers()
             self.wfile.write(server.sent)
+            server.served += len(server.sent)
             return
         status, body = server.answer
         if self.path.startswith("/v2/schemas/"):
@@ -49,6 +54,11 @@ class Server(http.server.ThreadingHTTPServer):
     def __init__(self, content: bytes) -> None:
         super().__init__(("127.0.0.1", 0), Glance)
         self.requests: list[str] = []
+        #: bytes of image data that went out
+        self.served = 0
+        self.tokens: list[str | None] = []
+        #: Tokens of those who see the image; None where anyone does.
+        self.readers: set[str] | None = None
         self.answer = (
             200,
             {

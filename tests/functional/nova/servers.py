@@ -74,16 +74,69 @@ class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
         self.assertEqual([], self.cards["host1"].used())
         self.assertEqual((2, 0), self.counts("host1"))
 
+    def boot_image_with_wish(self, state, core=CORE, flavor_core=None):
+        wish = {**self.glance.image1, "id": str(uuid.uuid4()), "properties": {"hw_fpga_ip_id": core}}
+        image = self.glance.create(context.get_admin_context(), wish)
+        body = self._build_server(flavor_id=self.flavor(flavor_core), image_uuid=image["id"], networks="none")
+        return self._wait_for_state_change(self.api.post_server({"server": body}), state)
+
+    def with_token(self, token):
+        """Have requests carry a token, as they do behind Keystone's middleware."""
+        real = context.RequestContext.__init__
+
+        def init(self, *args, **kwargs):
+            kwargs.setdefault("auth_token", token)
+            real(self, *args, **kwargs)
+
+        self.useFixture(fixtures.MonkeyPatch("nova.context.RequestContext.__init__", init))
+
     def test_an_images_own_wish_is_ignored(self):
         """Who may upload an image must not have a card programmed with what he likes."""
         self.host("host1", 1)
-        wish = {**self.glance.image1, "id": str(uuid.uuid4()), "properties": {"hw_fpga_ip_id": CORE}}
-        image = self.glance.create(context.get_admin_context(), wish)
-        body = self._build_server(flavor_id=self.flavor(None), image_uuid=image["id"], networks="none")
-        server = self._wait_for_state_change(self.api.post_server({"server": body}), "ACTIVE")
+        self.with_token("a-token")
+        server = self.boot_image_with_wish("ACTIVE")
         self.assertEqual(CORE, self.instance(server).system_metadata["image_hw_fpga_ip_id"])
         self.assertEqual([], self.cards["host1"].calls("burn"))
         self.assertIsNone(self.instance(server).fpga_device)
+
+    def test_an_images_own_wish_where_it_is_allowed(self):
+        self.flags(image_ip_cores=True, group="fpga")
+        self.with_token("a-token")
+        self.host("host0", 0)
+        self.host("host1", 1)
+        server = self.boot_image_with_wish("ACTIVE")
+        said = f"burn --owner {server['id']} --project {server['tenant_id']} --token-stdin {CORE}"
+        self.assertEqual([said], self.cards["host1"].calls("burn"))
+        self.assertEqual(["a-token"], self.cards["host1"].tokens())
+        self.assertEqual((1, 1), self.counts("host1"))
+        # The scheduler knows of it: it is not the host that says no.
+        second = self.boot_image_with_wish("ERROR")
+        self.assertIn("1 of 1 regions on 1 host are in use", second["fault"]["message"])
+        self._delete_server(server)
+        self.assertEqual((1, 0), self.counts("host1"))
+        self.assertEqual([], self.cards["host1"].used())
+
+    def test_a_flavors_wish_comes_before_its_images(self):
+        self.flags(image_ip_cores=True, group="fpga")
+        self.with_token("a-token")
+        self.host("host1", 1)
+        server = self.boot_image_with_wish("ACTIVE", core=str(uuid.uuid4()), flavor_core=CORE)
+        said = f"burn --owner {server['id']} --project {server['tenant_id']} {CORE}"
+        self.assertEqual([said], self.cards["host1"].calls("burn"))
+
+    def test_an_images_own_wish_without_a_token(self):
+        self.flags(image_ip_cores=True, group="fpga")
+        self.host("host1", 1)
+        server = self.boot_image_with_wish("ERROR")
+        self.assertIn("the image's own IP core needs the token", server["fault"]["message"])
+        self.assertEqual([], self.cards["host1"].calls("burn"))
+        self.assertEqual((1, 0), self.counts("host1"))
+
+    def test_a_hint_of_the_users_own_means_nothing(self):
+        self.host("host1", 0)
+        body = self._build_server(flavor_id=self.flavor(None), networks="none")
+        request = {"server": body, "os:scheduler_hints": {"fpga_ip_id": CORE}}
+        self._wait_for_state_change(self.api.post_server(request), "ACTIVE")
 
     def test_plain_server_touches_nothing(self):
         self.host("host1", 1)

@@ -112,7 +112,7 @@ def test_an_empty_option_does_not_admit_everything(host, glance, option, said):
     assert glance.requests == []
 
 
-@pytest.mark.parametrize("project", ["", "admin", PROJECT + "0", "../" + PROJECT])
+@pytest.mark.parametrize("project", ["", "admin", "*", PROJECT + "0", "../" + PROJECT])
 def test_a_project_that_is_none(host, project):
     process = host.start("burn", "--project", project, IMAGE)
     _, err = process.communicate(timeout=60)
@@ -240,10 +240,76 @@ def test_a_cached_cores_signature_is_verified_again(host, glance, certificates, 
     assert glance.downloads() == downloads
 
 
-def test_prefetch_puts_nothing_on_a_card_and_so_asks_nobody(host, glance, allow):
-    host.configure_glance(glance, **allow({"vendor": ["lattice"]}))
+# Prefetch is judged as a burn is, but for whose server it will be; then each burn is
+
+
+def nothing_kept(host) -> bool:
+    return not list((host.state_path / "cache/bitstreams").iterdir())
+
+
+def test_a_prefetch_of_what_nobody_may_have(host, glance, allow):
+    glance.answer[1].update(owner=OWNER)
+    for rule in ({"vendor": ["lattice"]}, {"project": [PROJECT], "function": ["crypto"]}):
+        host.configure_glance(glance, **allow(rule))
+        assert "project any, image owner " + OWNER in host.cli("prefetch", IMAGE, code=68)
+        assert nothing_kept(host)
+    downloads = glance.downloads()
+    host.configure_glance(glance, **allow({"image_owner": [PROJECT]}))
+    host.cli("prefetch", IMAGE, code=68)
+    assert glance.downloads() == downloads
+
+
+def test_a_prefetch_of_what_some_project_may_have(host, glance, allow):
+    host.configure_glance(glance, **allow({"project": [PROJECT], "vendor": ["sim"]}))
     host.cli("prefetch", IMAGE)
-    assert "vendor sim" in refused(host, IMAGE)
+    assert f"project {OWNER}" in refused(host, "--project", OWNER, IMAGE)
+    assert "project not given" in refused(host, IMAGE)
+    host.cli("burn", "--project", PROJECT, IMAGE)
+    assert glance.downloads() == 1
+
+
+def test_a_prefetch_without_a_good_signature(host, glance, certificates):
+    host.configure_glance(glance, signature_certificates=certificates, require_signature="always")
+    assert "is not signed" in host.cli("prefetch", IMAGE, code=68)
+    signed(glance, certificates, data=b"something else")
+    assert "the data, or the key that signed them, is another" in host.cli("prefetch", IMAGE, code=68)
+    assert nothing_kept(host)
+    signed(glance, certificates)
+    host.cli("prefetch", IMAGE)
+
+
+def test_a_prefetch_is_scanned(host, glance, scanner):
+    seen = host.path / "seen"
+    host.configure_glance(glance, **scanner(f'echo "<$FPGA_PROJECT>" > {seen}; echo a ring oscillator; exit 1'))
+    assert "a ring oscillator" in host.cli("prefetch", IMAGE, code=68)
+    assert seen.read_text() == "<>\n"
+    assert nothing_kept(host)
+
+
+def test_a_prefetch_of_what_contradicts_itself(host, glance, tmp_path):
+    bitstream = (ROOT / "accelerators" / "crc32" / "soft-hx1k.bin").read_bytes()
+    glance.store(write_archive(tmp_path / "other.zip", manifest_data(bitstream), x_bin=bitstream).read_bytes())
+    assert "is for vendor lattice by its own header" in host.cli("prefetch", IMAGE, code=67)
+    assert nothing_kept(host)
+
+
+def tightened(host, glance, allow, certificates, scanner) -> dict:
+    """Return policies that each refuse what was prefetched without them."""
+    return {
+        "no rule of": allow({"vendor": ["lattice"]}),
+        "is not signed": {"signature_certificates": certificates, "require_signature": "always"},
+        "no more": scanner("echo no more; exit 1"),
+    }
+
+
+def test_what_was_prefetched_is_judged_by_the_policy_of_the_burn(host, glance, allow, certificates, scanner):
+    host.cli("prefetch", IMAGE)
+    for words, policy in tightened(host, glance, allow, certificates, scanner).items():
+        host.configure_glance(glance, **policy)
+        assert words in refused(host, IMAGE)
+    host.configure_glance(glance)
+    host.cli("burn", IMAGE)
+    assert glance.downloads() == 1  # all of them were judged over what is in the cache
 
 
 # What a bitstream says of itself; tests/unit/core/test_admission.py has the rest
@@ -254,6 +320,21 @@ def test_another_vendor(host, tmp_path):
     archive = write_archive(tmp_path / "other.zip", manifest_data(bitstream), x_bin=bitstream)
     said = refused(host, "--file", archive, code=67)
     assert "x.bin is for vendor lattice by its own header (ice40), the manifest says sim" in said
+
+
+def test_another_part(host, tmp_path):
+    """What a board has for a part its driver knows; the manifest names the board."""
+    bitstream = (ROOT / "accelerators" / "crc32" / "soft-hx1k.bin").read_bytes()
+    function = json.loads((ROOT / "accelerators" / "crc32" / "core.json").read_text())["function"]
+    data = manifest_data(bitstream, "soft-hx8k", vendor="lattice", function=function)
+    archive = write_archive(tmp_path / "other.zip", data, x_bin=bitstream)
+    host.configure(devices="soft", soft_cards="a:soft-hx8k:1")
+    said = host.cli("burn", "--file", archive, code=64)
+    assert "x.bin of IP core 'core' was by its own header (ice40) not built for region" in said
+    assert said.endswith(": it is for iCE40HX1K, board soft-hx8k has iCE40HX8K\n")
+    assert host.states() == ["free"]
+    steps = [entry["steps"] or [] for entry in json.loads(host.cli("history", "-f", "json"))]
+    assert steps and not any("programming" in each for each in steps)
 
 
 # The scanner

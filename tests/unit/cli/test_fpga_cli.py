@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import os
 import re
 import signal
 import time
@@ -264,6 +267,37 @@ def test_burns_and_erases_at_once_never_break_the_store(host, core_archive):
         for entry in held:
             host.cli("erase", entry["id"])
         region = burn(host, core_archive)
+
+
+def test_burns_on_different_cards_overlap(host, tmp_path):
+    """Each load waits in its card until its FIFO is closed, which is not before both have come to theirs."""
+    host.cli("status")
+    burning = []
+    with contextlib.ExitStack() as gates:
+        for card, board in (("a", "board1"), ("b", "board2")):
+            fifo = tmp_path / f"gate-{card}"
+            os.mkfifo(fifo)
+            host.fault("program", f"wait {fifo}", card=card)
+            burning.append(host.start("burn", "--file", write_archive(tmp_path / card, manifest_data(board=board))))
+            gates.callback(os.close, opened_by_a_reader(fifo))
+        # Now both are in their cards, and neither can have ended.
+        assert sorted(host.states()) == ["free", "programming", "programming"]
+        assert [process.poll() for process in burning] == [None, None]
+    for process in burning:
+        _, err = process.communicate(timeout=60)
+        assert process.returncode == 0, err
+    assert sorted(host.states()) == ["free", "programmed", "programmed"]
+
+
+def opened_by_a_reader(fifo, seconds=20) -> int:
+    """Open a FIFO for writing as soon as somebody has it open for reading; return the descriptor."""
+    end = time.monotonic() + seconds
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:  # fifo(7): ENXIO while nobody reads
+            assert error.errno == errno.ENXIO and time.monotonic() < end, error
+            time.sleep(0.02)
 
 
 def test_an_erase_waits_for_the_burn_on_its_region(host, core_archive):

@@ -14,6 +14,7 @@ import sys
 import termios
 
 from tests.unit.conftest import ROOT
+from tests.unit.devices import benches, xvc
 
 
 def on_a_terminal(host, *arguments):
@@ -49,6 +50,22 @@ def test_programming(host, core_archive):
     frames = [frame for frame in shown.split("\r") if frame.startswith("programming core: 00:0")]
     assert len(set(frames)) > 5 and any("00:01" in frame for frame in frames)
     assert shown.split("\r")[-1].strip() == ""  # the line is given back
+
+
+def test_how_far_it_is_where_the_driver_can_tell(tmp_path):
+    """The real openFPGALoader tells, at an emulated cable that is slow."""
+    bench = benches.OpenFpgaLoaderBench(tmp_path)
+    try:
+        archive = bench.archive(bench.core(xvc.bitstream(0x12345678, bytes(range(256)) * 1200)))
+        bench.host.cli("status")
+        bench.cable.delay = 0.02
+        code, _, shown = on_a_terminal(bench.host, "burn", "--file", archive)
+    finally:
+        bench.clean_up()
+    assert code == 0
+    told = [int(percent) for percent in re.findall(r"programming core: \d\d:\d\d +(\d+)%", shown)]
+    assert told == sorted(told) and any(0 < percent < 100 for percent in told)
+    assert re.search(r"programming core: \d\d:\d\d [^\d%]*\r", shown)  # before the first word of it
 
 
 def test_an_error_stands_on_its_own_line(host, core_archive):

@@ -81,8 +81,9 @@ def burn(tmp_path, engine):
         with write_archive(tmp_path / "core.zip", data, x_bin=bitstream).open("rb") as file:
             archive = Archive(file, LIMIT)
             with scratch.directory(tmp_path) as directory:
-                admitted = Admitted(archive, Admission(Rules(tmp_path)), directory)
-                return engine(*interfaces).burn(archive.manifest, admitted.bitstream)
+                host = engine(*interfaces)
+                admitted = Admitted(archive, Admission(Rules(tmp_path)), directory, host.misfit)
+                return host.burn(archive.manifest, admitted.bitstream)
 
     return burn
 
@@ -123,7 +124,8 @@ def test_a_region_with_another_interface_is_passed_over(burn):
 def test_no_region_has_its_interface(burn, engine):
     with pytest.raises(errors.NoMatchingHardware) as caught:
         burn(builders.gbs(), OTHER, OTHER)
-    assert f"x.bin of IP core 'core' was built for interface {builders.INTERFACE_ID} by its own" in str(caught.value)
+    assert "x.bin of IP core 'core' was by its own header (gbs) not built for region" in str(caught.value)
+    assert str(caught.value).endswith(f": it is for interface {builders.INTERFACE_ID}, not {OTHER}")
     assert {region.state for region in engine(OTHER, OTHER).regions()} == {"free"}
 
 
@@ -136,7 +138,7 @@ def test_a_file_for_several_kinds_of_regions_is_unpacked_once(tmp_path):
     data["bitstreams"].append({**data["bitstreams"][0], "region_type": "other"})
     with write_archive(tmp_path / "core.zip", data).open("rb") as file:
         archive = Archive(file, LIMIT)
-        admitted = Admitted(archive, Admission(Rules(tmp_path)), tmp_path)
+        admitted = Admitted(archive, Admission(Rules(tmp_path)), tmp_path, lambda region, header: None)
         region = model.Region("r", "c", "d", "sim", "board1", 0, "stream", None, model.RegionState.FREE)
         first, second = (admitted.bitstream(region, entry) for entry in archive.manifest.bitstreams)
         assert isinstance(first.path, pathlib.Path)

@@ -184,13 +184,14 @@ def test_encrypted_and_odd_compression(tmp_path):
     refused(path, "neither stored nor deflated")
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=300))
 def test_any_bytes_are_refused_cleanly(content):
     with pytest.raises(errors.ArchiveInvalid):
         archive.Archive(io.BytesIO(content), LIMIT)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(data=st.data())
 def test_a_damaged_archive_is_refused_or_right(tmp_path, data):
     """Whatever a few changed bytes do, what is unpacked has the hash that the manifest says."""

@@ -7,7 +7,7 @@ import json
 
 import jsonschema
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fpga_nova import errors
@@ -85,6 +85,7 @@ def test_not_utf8():
         manifest.parse(b"\xff\xfe{}")
 
 
+@settings(deadline=None)
 @given(ANYTHING)
 def test_anything_else_is_refused_in_one_line(data):
     with pytest.raises(errors.ArchiveInvalid) as caught:

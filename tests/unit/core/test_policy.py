@@ -76,6 +76,12 @@ def test_what_is_not_known_yet_may_still_match():
         check([{"project": [OTHER], "vendor": ["sim"]}], core=None)
 
 
+def test_a_project_that_is_not_known_yet_may_still_match():
+    check([{"project": [PROJECT], "vendor": ["sim"]}], project=policy.ANY_PROJECT)
+    with pytest.raises(errors.RefusedByPolicy, match=f"project any, image owner {OTHER}, vendor sim"):
+        check([{"project": [PROJECT], "vendor": ["lattice"]}], project=policy.ANY_PROJECT)
+
+
 @pytest.fixture
 def load(tmp_path):
     def load(text: str, mode: int = 0o600, name: str = "policy.yaml") -> policy.Policy:

@@ -172,4 +172,4 @@ class Graph(RuleBasedStateMachine):
 
 
 TestGraph = Graph.TestCase
-TestGraph.settings = settings(max_examples=20, stateful_step_count=30)
+TestGraph.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)

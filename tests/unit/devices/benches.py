@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import abc
 import hashlib
+import io
 import itertools
 import json
 import pathlib
@@ -15,7 +16,7 @@ import zipfile
 
 import pytest
 
-from fpga_nova import model
+from fpga_nova import formats, model
 from fpga_nova.cli import options
 from fpga_nova.devices.base import Device
 from tests.unit.conftest import ROOT, Host
@@ -58,6 +59,10 @@ class Bench(abc.ABC):
     @abc.abstractmethod
     def content(self, function_id: str) -> bytes:
         """Return a bitstream of this function."""
+
+    def function_of(self, content: bytes) -> str | None:
+        """Return the function that a bitstream has whatever it was asked for; None where it has what was asked for."""
+        return None
 
     def junk(self) -> bytes:
         """Return what the tool takes for no bitstream at all."""
@@ -103,13 +108,14 @@ class Bench(abc.ABC):
         """Return a core of a function of its own, or one of the bytes given."""
         function_id = str(uuid.uuid4())
         content = self.content(function_id) if content is None else content
+        function_id = self.function_of(content) or function_id
         path = self.path / f"core-{function_id}"
         path.write_bytes(content)
         return model.Bitstream(hashlib.sha256(content).hexdigest(), len(content), path, function_id)
 
-    def archive(self) -> pathlib.Path:
-        """Return an IP-core archive for the card."""
-        region, core = self.region(), self.core()
+    def archive(self, core: model.Bitstream | None = None) -> pathlib.Path:
+        """Return an IP-core archive for the card, with a core of its own or the one given."""
+        region, core = self.region(), core or self.core()
         entry = {
             "file": "x.bin",
             "sha256": core.sha256,
@@ -344,6 +350,10 @@ class SoftBench(Bench):
 
     def content(self, function_id: str) -> bytes:
         return (ROOT / "accelerators" / next(self.cores) / "soft-hx1k.bin").read_bytes()
+
+    def function_of(self, content: bytes) -> str | None:
+        header = formats.identify(io.BytesIO(content))
+        return header and header.function_id
 
     def pull(self) -> None:
         shutil.rmtree(self.card)

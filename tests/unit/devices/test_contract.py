@@ -64,6 +64,20 @@ def test_load_prove_erase_prove(bench):
         device.verify(region, core)
 
 
+def test_what_it_says_of_its_progress(bench):
+    """A driver need not say anything; what it says never goes back, and comes to its end."""
+    device, region = bench.device(), bench.region()
+    device.erase(region)
+    told = []
+    device.on_progress = lambda done, total: told.append((done, total))
+    core = bench.core()
+    device.program(region, core)
+    assert bool(told) == (bench.driver in ("openfpgaloader", "sim"))
+    assert told == sorted(told) and all(0 < done <= total for done, total in told)
+    if told:
+        assert told[-1] == ((core.size, core.size) if bench.driver == "sim" else (100, 100))
+
+
 def test_proof_without_the_bytes(bench):
     device, region, core = bench.device(), bench.region(), bench.core()
     device.erase(region)

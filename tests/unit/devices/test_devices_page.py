@@ -6,8 +6,6 @@ from __future__ import annotations
 import configparser
 import os
 import re
-import subprocess
-import sys
 import textwrap
 
 import pytest
@@ -63,15 +61,9 @@ class ShelfHost(Host):
         group, entry = declared["options.entry_points"].popitem()
         (info / "entry_points.txt").write_text(f"[{group}]\n{entry.strip()}\n")
 
-    def start(self, *arguments):
-        return subprocess.Popen(
-            [sys.executable, "-m", "fpga_nova.cli", "--config-file", self.config_file, *arguments],
-            env={**os.environ, "PYTHONPATH": f"{ROOT}{os.pathsep}{self.path / 'site'}"},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    @property
+    def python_path(self) -> str:
+        return f"{ROOT}{os.pathsep}{self.path / 'site'}"
 
 
 def test_the_device_of_the_page(tmp_path):

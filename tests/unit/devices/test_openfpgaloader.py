@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from fpga_nova import errors
+from fpga_nova import errors, formats
 from fpga_nova.devices import openfpgaloader
 from tests.unit.devices import benches, xvc
 
@@ -34,6 +34,43 @@ def test_every_byte_arrives(bench, loaded):
     assert bench.fpga.user_code == int(core.function_id[:8], 16)
     device.erase(region)
     assert bench.fpga.received == xvc.words_of(bench.blank.read_bytes())
+
+
+def test_the_tools_own_progress_is_reported(bench, loaded):
+    device, region, _ = loaded
+    core = bench.core(xvc.bitstream(0x12345678, bytes(range(256)) * 1200))
+    bench.cable.delay = 0.02
+    told = []
+    device.on_progress = lambda done, total: told.append((done, total))
+    device.program(region, core)
+    percents = [done for done, _ in told]
+    assert {total for _, total in told} == {100}
+    assert percents == sorted(percents) and percents[-1] == 100
+    assert any(0 < percent < 100 for percent in percents)
+
+
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [(b"", None), (b"\x03\x62\xd0\x93", None), (b"\x13\x62\xd0\x93", None), (b"\x03\x63\x10\x93", "0x03631093")],
+)
+def test_the_part_that_the_configuration_data_ask_for(bench, part, why):
+    """The last three: the same part, a newer stepping of it, another part."""
+    asks = b"\x30\x01\x80\x01" + part if part else b""
+    core = bench.core(xvc.bitstream(0x12345678, asks + bytes(400)))
+    with core.path.open("rb") as file:
+        header = formats.identify(file)
+    assert (header.idcode is None) == (part == b"")
+    said = bench.device().misfit(bench.region(), header)
+    assert said == (why and f"it is for 7a35tcsg324 with IDCODE {why}, the card has 0x0362d093")
+
+
+def test_another_part_never_reaches_the_card(bench):
+    archive = bench.archive(bench.core(xvc.bitstream(0x12345678, b"\x30\x01\x80\x01\x03\x63\x10\x93" + bytes(400))))
+    bench.host.cli("status")
+    clears = bench.fpga.clears
+    said = bench.host.cli("burn", "--file", archive, code=64)
+    assert "x.bin of IP core 'core' was by its own header (xilinx_bit) not built for region" in said
+    assert bench.fpga.clears == clears
 
 
 def test_proof_changes_nothing(bench, loaded):

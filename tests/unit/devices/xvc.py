@@ -135,6 +135,8 @@ class Cable:
         #: bytes after which the cable breaks, for a transfer that is cut off
         self.breaks_after: int | None = None
         self.hangs_at_a_load = False
+        #: seconds that each transfer takes
+        self.delay = 0.0
         self._listener = socket.create_server(("127.0.0.1", port))
         self.port = self._listener.getsockname()[1]
         self._stopped = threading.Event()
@@ -182,6 +184,7 @@ class Cable:
                     return
                 if self.breaks_after is not None and carried > self.breaks_after:
                     return
+                self._stopped.wait(self.delay)
                 connection.sendall(self.fpga.shift(count, tms, tdi))
             else:
                 return

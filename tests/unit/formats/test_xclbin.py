@@ -40,6 +40,13 @@ def test_a_bitstream_that_is_no_bit_file() -> None:
     assert (header.part, header.payload_size) == (None, 8)
 
 
+@pytest.mark.parametrize("offset", [1 << 60, (1 << 64) - 1])
+def test_an_empty_bitstream_anywhere(offset: int) -> None:
+    """No file on a disk has the one offset; the other cannot even be asked for."""
+    header = read(builders.xclbin([(0, b""), (8, b"layout")], extents={0: (offset, 0)}))
+    assert (header.part, header.payload_size) == (None, 0)
+
+
 def test_programmable_device_images_of_versal() -> None:
     assert read(builders.xclbin([(18, b"12345"), (19, b"678"), (8, b"x")])).payload_size == 8
 

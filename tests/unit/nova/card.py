@@ -54,6 +54,9 @@ class Card:
     def behave(self, behaviour):
         (self.directory / "behaviour.json").write_text(json.dumps(behaviour))
 
+    def tokens(self):
+        return (self.directory / "tokens").read_text().splitlines()
+
     def calls(self, command=None):
         path = self.directory / "calls"
         lines = path.read_text().splitlines() if path.exists() else []

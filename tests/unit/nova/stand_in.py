@@ -5,7 +5,7 @@
 Its regions are in `regions.json` beside it, made by `make()`. `behaviour.json` beside it tells it to fail or to be
 slow: {"burn": {"code": 69, "text": "Error: ...", "sleep": 0.5, "partial": true}, "burn IMAGE_ID": ..., "status": ...}.
 Each call is one line in `calls`. Named `fpga-cli` it takes --owner, --project and `list`; under another name it does
-not.
+not. A token that it is handed over with a burn is added to `tokens`.
 """
 
 import fcntl
@@ -45,6 +45,10 @@ def burn(arguments, told):
     owner = None
     if OWN and arguments[0] == "--owner" and arguments[2] == "--project":
         owner, arguments = arguments[1], arguments[4:]
+        if arguments[0] == "--token-stdin":
+            with (HERE / "tokens").open("a") as tokens:
+                tokens.write(sys.stdin.readline().strip() + "\n")
+            del arguments[0]
     with locked() as regions:
         region = next((r for r in regions if r["state"] == "free"), None)
         if region is None:

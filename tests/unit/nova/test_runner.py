@@ -6,12 +6,14 @@ from __future__ import annotations
 import json
 import os
 import pathlib
+import sys
 import time
 
 import pytest
 
 from fpga_nova import errors
 from fpga_nova.clients import runner as runner_module
+from tests.unit.conftest import ROOT
 from tests.unit.nova.card import Card
 
 CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
@@ -30,6 +32,38 @@ def script(directory: pathlib.Path, text: str, name: str = "fpga-cli") -> pathli
     path.write_text(f"#!/bin/sh\n{text}\n")
     path.chmod(0o755)
     return path
+
+
+def test_warnings_of_what_is_done_all_the_same_reach_the_log(tmp_path, caplog):
+    words = "sudo: unable to resolve host\\nWarning: a \\033[31mfull\\033[0m disk\\nWarning: no\\tcounts\\r\\n"
+    command = script(tmp_path, f"printf '{words}' >&2; echo Used regions: 0/1")
+    assert runner(command).status().total == 1
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert record.getMessage() == f"{command} status: Warning: a [31mfull[0m disk Warning: no counts"
+
+
+def test_a_flood_of_warnings_is_one_line_in_the_log(tmp_path, caplog):
+    runner(script(tmp_path, "yes 'Warning: x' | head -10000 >&2; echo Used regions: 0/1")).status()
+    (record,) = caplog.records
+    assert len(record.getMessage()) < 2000 and record.getMessage().isprintable()
+
+
+def test_an_audit_log_that_cannot_be_written_reaches_the_log(tmp_path, core_archive, host, caplog):
+    """The real fpga-cli: the region is burned, and nova-compute's log says what is not logged."""
+    host.cli("status")
+    (host.state_path / "audit.log").unlink()
+    (host.state_path / "audit.log").mkdir()
+    line = f"exec {sys.executable} -m fpga_nova.cli --config-file {host.config_file} burn --file {core_archive}"
+    region = runner(script(tmp_path, f"export PYTHONPATH={ROOT}; {line}")).burn(CORE, SERVER, PROJECT)
+    assert [each["id"] for each in host.regions() if each["state"] == "programmed"] == [region]
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert f"burn: Warning: audit log {host.state_path}/audit.log cannot be written" in record.getMessage()
+
+
+def test_nothing_is_logged_of_what_goes_well(card, caplog):
+    runner(card.command).status()
+    assert [record for record in caplog.records if record.name == runner_module.__name__] == []
 
 
 def test_burn_list_erase(card):
@@ -54,6 +88,19 @@ def test_stand_in_of_another_name_gets_the_contract_alone(tmp_path):
     tool.erase(SERVER, region)
     assert card.calls() == [f"burn {CORE}", f"erase {region}"]
     assert card.used() == []
+
+
+def test_a_token_goes_by_standard_input(card):
+    runner(card.command).burn(CORE, SERVER, PROJECT, "a-token")
+    assert card.calls() == [f"burn --owner {SERVER} --project {PROJECT} --token-stdin {CORE}"]
+    assert card.tokens() == ["a-token"]
+
+
+def test_a_stand_in_gets_no_token(tmp_path):
+    card = Card(tmp_path / "card", 1, name="other")
+    with pytest.raises(errors.ImageNotAvailable, match="cannot fetch an IP core with a user's token"):
+        runner(card.command).burn(CORE, SERVER, PROJECT, "a-token")
+    assert card.calls() == []
 
 
 @pytest.mark.parametrize(
