@@ -8,7 +8,7 @@ VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.build_cloud
 
 .PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench debian docs share fuzz \
-	crash bitstreams
+	crash bitstreams patches
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,9 @@ docs: tests ## Build the manuals into docs/_build/html
 
 share: tests ## Make fpga-cli's manual page and shell completions, below share/, from its parser
 	$(VENV)/python -m build_scripts.share
+
+patches: tests ## Make what of the patch series is generated, and try it on every release; NOVA=35.0.0 tries that one
+	@$(VENV)/python -m build_scripts.patches $(NOVA)
 
 bitstreams: ## Build the accelerators' bitstreams from their Verilog
 	@$(MAKE) -C accelerators bitstreams
