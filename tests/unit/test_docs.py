@@ -29,6 +29,7 @@ from oslo_config import generator
 
 from fpga_nova import errors
 from fpga_nova.core import manifest
+from fpga_nova.patcher import series
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 DOCS = ROOT / "docs"
@@ -192,6 +193,13 @@ def test_every_command_is_in_the_manual():
     page = (DOCS / "operator" / "fpga-cli.rst").read_text()
     assert len(names) > 5
     assert [name for name in names if f"python -m fpga_nova.cli {name} --help" not in page] == []
+
+
+def test_the_files_that_dpkg_complains_of_are_those_that_the_series_changes():
+    page = (DOCS / "operator" / "debian.rst").read_text()
+    quoted = re.findall(r"^    \?\?5\?{6}   /usr/lib/python3/dist-packages/nova/(\S+)$", page, re.MULTILINE)
+    text = "".join(patch.read_text() for patch in series.load().release("26.2.2").patches)
+    assert quoted == sorted(set(re.findall(r"^--- a/(\S+)", text, re.MULTILINE)))
 
 
 def test_make_targets_in_the_docs_exist():
