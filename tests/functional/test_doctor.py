@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import subprocess
 
@@ -11,10 +12,11 @@ import pytest
 STATUS = "fpga_exec as nova-compute runs it"
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def doctor(cloud):
     """Return a function that runs it on a node, and returns its exit code and its rows: title to result and details."""
 
+    @functools.cache
     def run(name: str, *arguments: str):
         node = cloud.observer.nodes[name]
         done = subprocess.run(
