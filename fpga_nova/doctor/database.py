@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import pathlib
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -134,8 +134,8 @@ def _ask(url: str, question: Any) -> Any:
     except exc.ArgumentError:
         raise _Unreachable("its address is not one that SQLAlchemy can read") from None
     arguments = {} if address.get_backend_name() == "sqlite" else {"connect_timeout": _TIMEOUT}
-    if not arguments and address.database and not pathlib.Path(address.database).is_file():
-        raise _Unreachable(f"{address.database} is not there")  # connecting would make it
+    if not arguments and address.database and not os.access(address.database, os.R_OK):
+        raise _Unreachable(f"{address.database} is not there, or may not be read")  # connecting would make it
     try:
         engine = sa.create_engine(address, connect_args=arguments, poolclass=sa.pool.NullPool)
         with engine.connect() as connection:

@@ -24,7 +24,7 @@ def options(site: Site) -> str:
     """The options of nova-compute are there and do not contradict each other."""
     conf = site.conf
     if not conf.fpga_access:
-        if conf.fpga_exec or site.fpga_config.exists():
+        if conf.fpga_exec or os.access(site.fpga_config, os.F_OK):
             what = "fpga_exec is set" if conf.fpga_exec else f"{site.fpga_config} is there"
             raise Doubtful(f"{what}, but FPGAs are off; if they should not be, [DEFAULT] fpga_access = True")
         raise DoesNotApply("fpga_access is False on this host")
@@ -62,7 +62,7 @@ def executable(site: Site) -> str:
         if len(path.parts) > 1:
             raise Failed(f"fpga_exec is {command}, a relative path; give a bare name or an absolute path")
         path = _in_exec_dirs(site, command)
-    if not path.is_file() or not os.access(path, os.X_OK):
+    if not os.access(path, os.X_OK) or not path.is_file():
         raise Failed(f"fpga_exec is {command}, but {path} is not an executable file; install fpga-nova there")
     what = [path]
     try:
@@ -97,9 +97,12 @@ def configuration(site: Site) -> str:
     """fpga-cli's configuration is root's alone and can be used."""
     require_own(site)
     path = site.fpga_config
-    if not path.exists():
-        raise Failed(f"{path} is not there, so fpga-cli has no card; write it, mode 0600, owner root")
-    state = path.stat()
+    try:
+        state = path.stat()
+    except FileNotFoundError:
+        raise Failed(f"{path} is not there, so fpga-cli has no card; write it, mode 0600, owner root") from None
+    except OSError as error:
+        raise NotChecked(f"{path}: {error.strerror}; run the doctor as root") from error
     if state.st_uid != 0 or state.st_mode & 0o077:
         raise Failed(f"{path} must be root's alone; chown root:root {path}; chmod 0600 {path}")
     from fpga_nova.cli import options as cli_options

@@ -109,8 +109,12 @@ class Site:
         """
         from fpga_nova.cli import options
 
-        if self.fpga_config.exists() and not os.access(self.fpga_config, os.R_OK):
-            raise NotChecked(f"only root can read {self.fpga_config}; run the doctor as root")
+        try:
+            self.fpga_config.open("rb").close()
+        except PermissionError as error:
+            raise NotChecked(f"only root can read {self.fpga_config}; run the doctor as root") from error
+        except OSError:
+            pass  # it says itself what is the matter with it
         return options.load([str(self.fpga_config)], glance=True)
 
 

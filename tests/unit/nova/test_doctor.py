@@ -589,6 +589,30 @@ def test_services_of_others_run_nothing_as_root(world, running, own_nova):
         shutil.rmtree(liar)
 
 
+def test_not_as_root(world):
+    """It says what it could not look at, and breaks nowhere."""
+    shared = pathlib.Path(subprocess.run(["mktemp", "-d"], capture_output=True, text=True, check=True).stdout.strip())
+    try:
+        shared.chmod(0o755)
+        (shared / "root").mkdir(mode=0o700)
+        world.nova["DEFAULT"] |= {"fpga_exec": "/bin/true", "rootwrap_config": shared / "root" / "rootwrap.conf"}
+        world.write()
+        shutil.copy(world.path / "nova.conf", shared)
+        words = ["doctor", "--json", "--config-file", str(shared / "nova.conf"), "--nova-user=root"]
+        words += ["--fpga-config", str(shared / "root" / "fpga.conf")]
+        command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable]
+        done = subprocess.run(
+            [*command, "-m", "fpga_nova.patcher.cli", *words],
+            env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, cwd="/",
+        )  # fmt: skip
+    finally:
+        shutil.rmtree(shared)
+    assert done.stderr == "" and done.returncode == FAILURE, done.stdout
+    rows = {row["check"]: (row["result"], row["details"]) for row in json.loads(done.stdout)["checks"]}
+    assert rows[RUNS][0] == WARNING and "run the doctor as root" in rows[RUNS][1]
+    world.nova["DEFAULT"]["fpga_exec"] = "fpga-cli"
+
+
 # What an operator sees
 
 
