@@ -75,7 +75,7 @@ def test_hunks_land_in_the_same_functions_of_every_release():
 def test_applied_and_taken_back(a_copy, release):
     packages = a_copy(release)
     before = contents(packages)
-    assert patches.verify(packages) == "15 files applied and taken back"
+    assert patches.verify(packages) == f"{len(series.load().files())} files applied and taken back"
     assert contents(packages) == before
 
 
