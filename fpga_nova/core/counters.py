@@ -13,11 +13,16 @@ import pathlib
 import sqlite3
 from collections.abc import Iterator
 
+from fpga_nova.core import wal
+
 #: The file below the state directory.
 FILE = "counters.sqlite"
 
 #: Upper bounds of the classes of durations, in seconds: from an erase of a soft region to a large card over JTAG.
 BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, float("inf"))
+
+#: Seconds to wait for others who count.
+_TIMEOUT = 5
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS operations (
@@ -73,8 +78,8 @@ def _open(state_path: pathlib.Path) -> Iterator[sqlite3.Connection]:
     path = state_path / FILE
     # Made here with its mode, which SQLite gives its -wal and -shm files, too.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    with contextlib.closing(sqlite3.connect(path, timeout=5, isolation_level=None)) as connection:
-        connection.execute("PRAGMA journal_mode=WAL")
+    with contextlib.closing(sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None)) as connection:
+        wal.use(connection, _TIMEOUT)
         connection.execute("PRAGMA synchronous=NORMAL")
         connection.executescript(_SCHEMA)
         yield connection

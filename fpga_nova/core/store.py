@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Iterable, Iterator
 
 from fpga_nova import errors, model
-from fpga_nova.core import summary
+from fpga_nova.core import summary, wal
 from fpga_nova.model import RegionState
 
 _SCHEMA = """
@@ -102,7 +102,8 @@ class Store:
             sync_directory(state_path)
         except OSError as error:
             raise errors.StoreNotReadable(f"region store {self.path} is not readable: {error.strerror}") from error
-        self._connection = summary.connect(str(self.path), max(timeout, _LEAST_TIMEOUT))
+        self._timeout = max(timeout, _LEAST_TIMEOUT)
+        self._connection = summary.connect(str(self.path), self._timeout)
         self._connection.row_factory = sqlite3.Row
         with self._write() as connection:
             if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
@@ -124,8 +125,7 @@ class Store:
     @contextlib.contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:
         with self._read() as connection:
-            if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
-                connection.execute("PRAGMA journal_mode=WAL")
+            wal.use(connection, self._timeout)
             connection.execute("BEGIN IMMEDIATE")
             try:
                 yield connection

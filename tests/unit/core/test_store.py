@@ -3,8 +3,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
 import sqlite3
 import stat
+import threading
 
 import pytest
 from hypothesis import settings
@@ -12,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from fpga_nova import errors, model
-from fpga_nova.core import store, summary
+from fpga_nova.core import counters, store, summary
 from fpga_nova.model import RegionState
 
 
@@ -173,3 +176,22 @@ class Graph(RuleBasedStateMachine):
 
 TestGraph = Graph.TestCase
 TestGraph.settings = settings(max_examples=20, stateful_step_count=30, deadline=None)
+
+
+def test_those_who_are_first_at_once_all_get_it(tmp_path):
+    together = threading.Barrier(8, timeout=10)
+
+    def first(path):
+        together.wait()
+        counters.add(path, [("burn", 0, 1.0)])
+        together.wait()
+        with contextlib.closing(store.Store(path)) as opened:
+            opened.set_cards([card(path)], "stamp")
+
+    with concurrent.futures.ThreadPoolExecutor(8) as threads:
+        for turn in range(25):
+            (tmp_path / str(turn)).mkdir()
+            each = [threads.submit(first, tmp_path / str(turn)) for _ in range(8)]
+            for one in each:
+                one.result()
+            assert counters.operations(tmp_path / str(turn)) == [("burn", 0, 8)]
