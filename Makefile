@@ -53,6 +53,7 @@ bench: tests cloud ## Run the benchmarks: ratios to what each is compared with
 	$(VENV)/python -m benchmarks.bench_cli
 	$(VENV)/python -m benchmarks.bench_fetch
 	$(VENV)/python -m benchmarks.bench_parallel
+	$(VENV)/python -m benchmarks.bench_off
 	$(VENV)/python -m benchmarks.bench_boot
 
 fuzz: tests ## Run the fuzzers over all that reads a tenant's bytes: 1,000,000 executions

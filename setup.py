@@ -59,6 +59,7 @@ setup(
         "keystoneauth1>=5.0",
         "oslo.concurrency>=5.0",
         "oslo.config>=9.0",
+        "oslo.upgradecheck>=2.0",
         "prometheus_client>=0.16",
         "python-glanceclient>=4.1",
         "PyYAML>=5.1",

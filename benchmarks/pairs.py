@@ -45,4 +45,6 @@ def compare(
 
 
 def _human(seconds: float) -> str:
+    if seconds < 0.001:
+        return f"{seconds * 1e6:.2f} us"
     return f"{seconds:.2f} s" if seconds >= 1 else f"{seconds * 1000:.1f} ms"

@@ -157,6 +157,21 @@ class GlanceImages:
                 raise
         return str(image["id"])
 
+    def container_formats(self) -> list[str]:
+        """Return the container formats that Glance takes: its option `container_formats`, as its image schema has it.
+
+        :raises fpga_nova.errors.ImageNotAvailable: Glance does not answer, or not with its schema
+        """
+        try:
+            schema = self._client.schemas.get("image").raw()
+            return [each for each in schema["properties"]["container_format"]["enum"] if each is not None]
+        except (exc.ClientException, exc.BaseException, ksa_exceptions.ClientException, OSError) as error:
+            raise errors.ImageNotAvailable(f"Glance cannot be asked for its image formats: {error}") from error
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise errors.ImageNotAvailable(
+                f"Glance says no image formats ({type(error).__name__}: {error}); is it Glance?"
+            ) from error
+
 
 def session_from_conf(conf: Any, group: str) -> tuple[Any, dict[str, Any]]:
     """Make a session and adapter arguments from keystoneauth's options in `group` of `conf`.

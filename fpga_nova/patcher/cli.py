@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command `fpga-nova`: patch a Nova, see what it is, take the patch back."""
+"""The command `fpga-nova`: patch a Nova, see what it is, take the patch back; and the way to its doctor."""
 
 from __future__ import annotations
 
@@ -43,7 +43,13 @@ _COMMANDS = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return the exit code."""
-    arguments = _parser().parse_args(argv)
+    words = list(sys.argv[1:] if argv is None else argv)
+    if words[:1] == ["doctor"]:
+        # Imported only here: to patch a Nova takes nothing of what the doctor needs.
+        from fpga_nova.doctor import command
+
+        return command.main(words[1:])
+    arguments = _parser().parse_args(words)
     try:
         if arguments.action == "watch":
             return _watch(arguments)
@@ -68,6 +74,7 @@ def _parser() -> argparse.ArgumentParser:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    commands.add_parser("doctor", help="look for what is missing or unsafe on this host", add_help=False)
     actions = patch.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name, text in _COMMANDS.items():
         action = actions.add_parser(

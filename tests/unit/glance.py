@@ -33,7 +33,9 @@ class Glance(http.server.BaseHTTPRequestHandler):
             return
         status, body = server.answer
         if self.path.startswith("/v2/schemas/"):
-            status, body = 200, {"name": "image", "properties": {}, "additionalProperties": {"type": "string"}}
+            properties = {"container_format": {"type": ["null", "string"], "enum": [None, *server.formats]}}
+            schema = {"name": "image", "properties": properties, "additionalProperties": {"type": "string"}}
+            status, body = server.schema_status, schema if server.schema_status == 200 else "<html>"
         body = body.encode() if isinstance(body, str) else json.dumps(body).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/json" if body.startswith(b"{") else "text/html")
@@ -59,6 +61,8 @@ class Server(http.server.ThreadingHTTPServer):
         self.tokens: list[str | None] = []
         #: Tokens of those who see the image; None where anyone does.
         self.readers: set[str] | None = None
+        self.formats = ["bare", "fpga"]
+        self.schema_status = 200
         self.answer = (
             200,
             {

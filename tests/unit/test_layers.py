@@ -28,7 +28,12 @@ MAY_IMPORT = {
     "fpga_nova.cli": {"fpga_nova.core", "fpga_nova.devices", "fpga_nova.clients", "fpga_nova.softfpga"},
     "fpga_nova.nova": {"fpga_nova.clients"},
     "fpga_nova.service": {"fpga_nova.core", "fpga_nova.devices", "fpga_nova.clients"},
+    # The command `fpga-nova` is the patcher's, and leads to the doctor, which looks at everything.
+    "fpga_nova.patcher.cli": {"fpga_nova.patcher", "fpga_nova.doctor"},
     "fpga_nova.patcher": set(),
+    "fpga_nova.doctor": {
+        *("fpga_nova.core.images", "fpga_nova.cli", "fpga_nova.clients", "fpga_nova.nova", "fpga_nova.patcher"),
+    },
     "fpga_hooks": {"fpga_nova.nova"},
 }
 
@@ -41,6 +46,7 @@ MUST_NOT_IMPORT = {
     "fpga_nova.clients": {"nova"},
     "fpga_nova.cli": {"nova"},
     "fpga_nova.service": {"nova"},
+    "fpga_nova.patcher.cli": {"nova", "oslo_config", "oslo_log"},
     "fpga_nova.patcher": {"nova", "oslo_config", "oslo_log"},
 }
 

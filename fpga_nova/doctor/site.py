@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the doctor looks at: this host's Nova configuration, its roles, its services, and fpga-cli's configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import os
+import pathlib
+import pwd
+from collections.abc import Sequence
+from typing import Any
+
+from oslo_config import cfg
+
+from fpga_nova import errors, paths
+from fpga_nova.doctor import processes
+from fpga_nova.doctor.findings import DoesNotApply, NotChecked
+
+#: What a host may be: the services that it runs.
+ROLES = ("api", "scheduler", "conductor", "compute")
+
+
+@dataclasses.dataclass
+class Site:
+    """One host.
+
+    :param config_files: of Nova, as its services are given them; none for Nova's own defaults
+    :param config_dirs: the same
+    :param fpga_config: fpga-cli's configuration
+    :param asked_roles: roles to look at; empty for those that the host is seen to have
+    :param asked_user: the user that nova-compute runs as; None for the one that it is seen to run as
+    """
+
+    config_files: Sequence[str] = ()
+    config_dirs: Sequence[str] = ()
+    fpga_config: pathlib.Path = pathlib.Path(paths.CONFIG_FILE)
+    asked_roles: Sequence[str] = ()
+    asked_user: str | None = None
+
+    @functools.cached_property
+    def configuration(self) -> Any:
+        """Nova's configuration object with what the files say, or the ConfigurationInvalid that says why not."""
+        try:
+            return _load(self.config_files, self.config_dirs)
+        except errors.ConfigurationInvalid as error:
+            return error
+
+    @property
+    def conf(self) -> Any:
+        """Nova's configuration object.
+
+        :raises NotChecked: there is none; the check of the configuration says why
+        """
+        if isinstance(self.configuration, errors.ConfigurationInvalid):
+            raise NotChecked("Nova's configuration is not known")
+        return self.configuration
+
+    @functools.cached_property
+    def services(self) -> tuple[list[processes.Service], bool]:
+        """What :func:`processes.services` returns."""
+        return processes.services()
+
+    @functools.cached_property
+    def roles(self) -> frozenset[str]:
+        """What this host is: by the services that run, and by what nova.conf says."""
+        if self.asked_roles:
+            return frozenset(self.asked_roles)
+        running = {processes.ROLES[service.name] for service in self.services[0]}
+        conf = self.configuration
+        if isinstance(conf, errors.ConfigurationInvalid):
+            return frozenset(running or ROLES)
+        if conf.database.connection or conf.api_database.connection:
+            # The API is often run by a web server, where it is not seen. A scheduler is seen unless it is down, and
+            # it may be on another controller.
+            seen = running & {"scheduler", "conductor"}
+            running |= {"api", "conductor"} if seen else {"api", "conductor", "scheduler"}
+        if conf.compute_driver or conf.fpga_access:
+            running.add("compute")
+        return frozenset(running)
+
+    def require_fpga(self) -> None:
+        """Return if this host's FPGAs are to be used.
+
+        :raises DoesNotApply: they are not
+        """
+        if not self.conf.fpga_access:
+            raise DoesNotApply("fpga_access is False on this host")
+
+    @functools.cached_property
+    def nova_uid(self) -> int | None:
+        """The user that nova-compute runs as, or None where that is not known."""
+        if self.asked_user is not None:
+            return pwd.getpwnam(self.asked_user).pw_uid
+        for service in self.services[0]:
+            if service.name == "nova-compute":
+                return service.uid
+        try:
+            return pwd.getpwnam("nova").pw_uid
+        except KeyError:
+            return None
+
+    @functools.cached_property
+    def fpga(self) -> Any:
+        """fpga-cli's configuration object, with the options of Glance.
+
+        :raises fpga_nova.errors.ConfigurationInvalid: it cannot be used
+        :raises NotChecked: it may not be read
+        """
+        from fpga_nova.cli import options
+
+        try:
+            self.fpga_config.open("rb").close()
+        except PermissionError as error:
+            raise NotChecked(f"only root can read {self.fpga_config}; run the doctor as root") from error
+        except OSError:
+            pass  # it says itself what is the matter with it
+        return options.load([str(self.fpga_config)], glance=True)
+
+
+def _load(files: Sequence[str], dirs: Sequence[str]) -> Any:
+    # Services of Nova decide at their start on green threads; the doctor wants none, whatever it imports of Nova.
+    os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "true"
+    try:
+        import nova.conf
+    except ImportError as error:
+        raise errors.ConfigurationInvalid(
+            f"this interpreter cannot import Nova ({error}); run the doctor with the Python that runs Nova"
+        ) from error
+    from fpga_nova.nova import options
+
+    conf = nova.conf.CONF
+    options.register(conf)
+    arguments = [*(f"--config-file={path}" for path in files), *(f"--config-dir={path}" for path in dirs)]
+    try:
+        # With this program name the files are those that nova-compute finds by itself: nova.conf, nova-compute.conf.
+        conf(arguments, project="nova", prog="nova-compute")
+        if not conf.config_file and not conf.config_dir:
+            raise errors.ConfigurationInvalid(
+                "there is no nova.conf where Nova looks for it, such as /etc/nova; name it with --config-file"
+            )
+        for option in ("fpga_access", "fpga_simulation_mode", "fpga_exec", "compute_driver", "rootwrap_config"):
+            conf[option]  # read once here, so that a bad value is found
+        for option in conf.fpga:
+            conf.fpga[option]
+    except (cfg.Error, ValueError) as error:
+        raise errors.ConfigurationInvalid(f"nova.conf cannot be used: {error}") from error
+    return conf
