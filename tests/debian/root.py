@@ -139,7 +139,8 @@ class Root:
 
     def _listen(self, syslog: socket.socket) -> None:
         while True:
-            self._syslog.append(syslog.recv(8192).decode(errors="replace"))
+            line = syslog.recv(8192).decode(errors="replace")
+            self._syslog.append(line)
 
     def file(self, absolute: str) -> pathlib.Path:
         """Return where the root's file `absolute` lies for us."""

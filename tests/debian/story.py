@@ -191,7 +191,7 @@ class Story:
             self.flavor = cloud.user("prepare", self.core)
         wait("the host counts its regions", lambda: cloud.columns() == (0, 2))
         server = cloud.user("boot", self.flavor["flavor"], self.flavor["image"])
-        self.check(server["status"] == "ACTIVE", f"a server with an FPGA is ACTIVE ({server['fault']})")
+        self.check(server["status"] == "ACTIVE", f"a server with an FPGA is ACTIVE, fault: {server['fault']}")
         held = [region for region in cloud.regions() if region["owner"] == server["id"]]
         states = [region["state"] for region in held]
         self.check(states == ["programmed"], f"it has a programmed region, by fpga-cli ({states})")
@@ -256,7 +256,7 @@ class Story:
             f"the update restarts Nova's services ({', '.join(sorted(started))})",
         )
         early = [name for name, code in starts if code != "0"]
-        self.check(not early, f"and each restart found Nova patched ({early})")
+        self.check(not early, f"and each restart found Nova patched (all but {early})")
         root.run("fpga-nova", "patch", "watch", "reapply")
         self.check(root.run("dpkg", "--audit").stdout == "", "dpkg has nothing half done")
         self.cloud.start_nova()
