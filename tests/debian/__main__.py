@@ -14,7 +14,17 @@ from build_scripts.lib.errors import CloudError
 from build_scripts.lib.state import State
 from tests.debian import root
 
-_NAMESPACES = ("--mount", "--net", "--uts", "--ipc", "--pid", "--fork", "--kill-child", "--propagation=private")
+_NAMESPACES = (
+    "--mount",
+    "--mount-proc",
+    "--net",
+    "--uts",
+    "--ipc",
+    "--pid",
+    "--fork",
+    "--kill-child",
+    "--propagation=private",
+)
 
 
 def main() -> int:

@@ -9,6 +9,7 @@ import shutil
 import socket
 import stat
 import subprocess
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -105,6 +106,7 @@ class Root:
         self.path = scratch / "root"
         self.logs = logs
         (logs / "debian-commands.log").unlink(missing_ok=True)
+        self._syslog: list[str] = []
         shutil.rmtree(scratch, ignore_errors=True)
         for name in ("root", "upper", "work"):
             (scratch / name).mkdir(parents=True)
@@ -129,9 +131,16 @@ class Root:
         (dev / "ptmx").symlink_to("pts/ptmx")
         (dev / "fd").symlink_to("/proc/self/fd")
         (dev / "shm").mkdir(mode=0o1777)
-        # What programs say to syslog is read here.
-        self._syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        self._syslog.bind(str(dev / "log"))
+        # What programs say to syslog, as sudo always does, is read at once: who writes to a full socket waits.
+        syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        syslog.bind(str(dev / "log"))
+        (dev / "log").chmod(0o666)
+        threading.Thread(target=self._listen, args=(syslog,), daemon=True).start()
+
+    def _listen(self, syslog: socket.socket) -> None:
+        while True:
+            line = syslog.recv(8192).decode(errors="replace")
+            self._syslog.append(line)
 
     def file(self, absolute: str) -> pathlib.Path:
         """Return where the root's file `absolute` lies for us."""
@@ -179,12 +188,9 @@ class Root:
 
     def heard(self) -> str:
         """Return what was said to syslog since the last call."""
-        lines = []
-        while True:
-            try:
-                lines.append(self._syslog.recv(8192).decode(errors="replace"))
-            except BlockingIOError:
-                return "\n".join(lines)
+        time.sleep(0.2)  # what was said just now may be on its way to the list
+        lines, self._syslog = self._syslog, []
+        return "\n".join(lines)
 
     def _command(self, argv: Sequence[object], user: str) -> list[str]:
         # setpriv becomes the command, so that a daemon is the very process that was started.
