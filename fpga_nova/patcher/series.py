@@ -15,11 +15,12 @@ import pathlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import yaml
 
 from fpga_nova import errors
+from fpga_nova.patcher import functions
 
 # "+++ b/compute/manager.py", with an optional tab and time stamp.
 _TARGET = re.compile(r"^\+\+\+ b/([^\t\n]+)", re.MULTILINE)
@@ -29,30 +30,65 @@ class DoesNotApply(errors.FpgaError):
     """The patches do not fit the files as they are."""
 
 
+class NotSupported(errors.FpgaError):
+    """The series is not for that release of Nova."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Release:
+    """What the series is in the releases of Nova that have the same first number.
+
+    :param patches: paths of the patch files, in order
+    :param tried: the releases that it is tried on: versions as on PyPI, or names of distributions
+    """
+
+    patches: tuple[pathlib.Path, ...]
+    tried: tuple[str, ...]
+
+
 @dataclasses.dataclass(frozen=True)
 class Series:
     """The patches, and the releases of Nova they fit.
 
-    :param patches: paths of the patch files, in order
-    :param releases: versions as Nova's metadata spell them
+    :param directory: where it lies
+    :param releases: by the first number of Nova's version
+    :param relied_on: names of functions, see :mod:`fpga_nova.patcher.functions`
     """
 
-    patches: tuple[pathlib.Path, ...]
-    releases: tuple[str, ...]
+    directory: pathlib.Path
+    releases: dict[int, Release]
+    relied_on: tuple[functions.Name, ...]
+
+    def release(self, version: str) -> Release:
+        """Return what is for Nova `version`, a version as Nova's metadata spell it.
+
+        :raises NotSupported: nothing is
+        """
+        number = re.match(r"\d+(?=\.)", version)
+        found = self.releases.get(int(number[0])) if number else None
+        if found is None:
+            tried = ", ".join(name for release in self.releases.values() for name in release.tried)
+            raise NotSupported(f"Nova {version} is not supported; this series is for {tried}")
+        return found
 
     def files(self) -> list[str]:
         """Return the files that the patches change or add, relative to the package directory of Nova."""
-        found = {name for patch in self.patches for name in _TARGET.findall(patch.read_text(encoding="utf-8"))}
-        return sorted(found)
+        patches = {patch for release in self.releases.values() for patch in release.patches}
+        return sorted({name for patch in patches for name in _TARGET.findall(patch.read_text(encoding="utf-8"))})
 
-    def apply_to(self, read: Callable[[str], bytes | None], backwards: bool = False) -> dict[str, bytes | None]:
+    def apply_to(
+        self, version: str, read: Callable[[str], bytes | None], backwards: bool = False
+    ) -> dict[str, bytes | None]:
         """Return what the patches make of each file of :meth:`files`; None for a file that would go.
 
+        :param version: of that Nova
         :param read: gives the bytes of a file, None where there is none
         :param backwards: take the patches out instead
         :raises DoesNotApply: with what patch(1) said of the first patch that does not fit
+        :raises NotSupported: by :meth:`release`
         :raises fpga_nova.errors.ConfigurationInvalid: there is no patch(1)
         """
+        patches = self.release(version).patches
         names = self.files()
         with tempfile.TemporaryDirectory(prefix="fpga-nova-") as directory:
             copy = pathlib.Path(directory)
@@ -61,9 +97,21 @@ class Series:
                 if data is not None:
                     (copy / name).parent.mkdir(parents=True, exist_ok=True)
                     (copy / name).write_bytes(data)
-            for patch in reversed(self.patches) if backwards else self.patches:
+            for patch in reversed(patches) if backwards else patches:
                 _run_patch(patch, copy, backwards)
             return {name: (copy / name).read_bytes() if (copy / name).is_file() else None for name in names}
+
+    def tried_on(self, version: str, before: Callable[[str], bytes | None], after: Mapping[str, bytes | None]) -> str:
+        """Return the release that the series was tried on and whose functions this Nova has.
+
+        :param version: of this Nova
+        :param before: gives the bytes of a file without the patches, None where there is none
+        :param after: what :meth:`apply_to` returned
+        :raises fpga_nova.patcher.functions.NotAsTried: there is none; with the function that differs
+        """
+        found = functions.changed(before, after, self.relied_on)
+        known = functions.load(self.directory / "functions.yaml")
+        return functions.require(found, known, self.release(version).tried)
 
 
 def load(directory: pathlib.Path | None = None) -> Series:
@@ -77,9 +125,14 @@ def load(directory: pathlib.Path | None = None) -> Series:
         directory = next((d for d in (package / "patches", package.parent / "patches") if d.is_dir()), package)
     try:
         data = yaml.safe_load((directory / "series.yaml").read_text(encoding="utf-8"))
-        patches = tuple(directory / name for name in data["patches"])
-        return Series(patches, tuple(str(release) for release in data["releases"]))
-    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        releases = {}
+        for number, each in data["releases"].items():
+            instead = each.get("instead", {})
+            patches = tuple(directory / instead.get(name, name) for name in data["patches"])
+            releases[int(number)] = Release(patches, tuple(each["tried"]))
+        relied_on = tuple(f"{path}: {name}" for path, names in data["relied_on"].items() for name in names)
+        return Series(directory, releases, relied_on)
+    except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise errors.ConfigurationInvalid(f"the patch series in {directory} cannot be read: {error}") from error
 
 

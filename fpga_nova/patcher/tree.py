@@ -23,7 +23,7 @@ from fpga_nova import errors
 from fpga_nova.patcher import record as records
 from fpga_nova.patcher.locate import Nova
 from fpga_nova.patcher.record import Phase, Record
-from fpga_nova.patcher.series import DoesNotApply, Series
+from fpga_nova.patcher.series import DoesNotApply, NotSupported, Series
 
 
 class Refused(errors.FpgaError):
@@ -90,21 +90,21 @@ class Tree:
     def check(self) -> str:
         """Say whether an apply would succeed; changes nothing.
 
-        :raises Refused: with the reason why it would not
+        :raises fpga_nova.errors.FpgaError: with the reason why it would not
         """
         status = self.status()
         if status.state is State.APPLIED:
             return "already applied"
         if status.state is State.PARTLY:
             return status.text
-        self._require_release()
-        names = self._plan(self._source(status, records.load(self.nova.package)))
-        return f"the series applies: {len(names)} files"
+        self.series.release(self.nova.version)
+        names, like = self._plan(self._source(status, records.load(self.nova.package)))
+        return f"the series applies: {len(names)} files, whose functions are as in Nova {like}"
 
     def apply(self) -> list[str]:
         """Apply the series; return what was done, a line each, nothing where it was applied already.
 
-        :raises Refused: with the reason; nothing is touched
+        :raises fpga_nova.errors.FpgaError: with the reason; nothing is touched
         """
         with self._locked():
             status = self.status()
@@ -117,12 +117,12 @@ class Tree:
                     raise Refused(f"changed after an apply was cut short: {', '.join(others)}; see `revert`")
                 self._require_writable()
                 return self._roll_forward(record)
-            self._require_release()
+            self.series.release(self.nova.version)
             if record is not None and record.phase is Phase.REVERTING:
                 self._require_writable()
                 self._roll_back(record, overwrite=False)
                 record = None
-            after = self._plan(self._source(status, record))
+            after, _ = self._plan(self._source(status, record))
             self._require_writable()
             if record is not None:
                 self._roll_back(record, overwrite=False)
@@ -203,29 +203,22 @@ class Tree:
     def _has_other_patches(self, record: Record) -> bool:
         """Return whether the series, as it is now, makes something else of the files than what the record has."""
         try:
-            after = self.series.apply_to(self._originals(record))
-        except DoesNotApply:
+            after = self.series.apply_to(record.nova_version, self._originals(record))
+        except (DoesNotApply, NotSupported):
             return True
         now = {name: records.digest(data) for name, data in after.items() if data is not None}
         return now != {file.path: file.after for file in record.files}
 
     def _status_without_record(self) -> Status:
-        self._require_release()
         try:
-            self.series.apply_to(self._bytes)
+            self.series.apply_to(self.nova.version, self._bytes)
         except DoesNotApply as error:
             try:
-                self.series.apply_to(self._bytes, backwards=True)
+                self.series.apply_to(self.nova.version, self._bytes, backwards=True)
             except DoesNotApply:
                 return Status(State.CHANGED, f"neither patched nor as released: {error}")
             return Status(State.APPLIED, "patched, but not by this command: there is no record", by_hand=True)
         return Status(State.NOT_APPLIED, "not patched")
-
-    def _require_release(self) -> None:
-        if self.nova.version not in self.series.releases:
-            raise Refused(
-                f"Nova {self.nova.version} is not supported; this series is for {', '.join(self.series.releases)}"
-            )
 
     def _require_writable(self) -> None:
         package = self.nova.package
@@ -233,16 +226,14 @@ class Tree:
             if not os.access(directory, os.W_OK):
                 raise Refused(f"{directory} is not writable; run this as root or as the owner of that Nova")
 
-    def _plan(self, source: Callable[[str], bytes | None]) -> dict[str, bytes]:
-        """Return the bytes to come of each file: the dry run.
+    def _plan(self, source: Callable[[str], bytes | None]) -> tuple[dict[str, bytes], str]:
+        """Return the bytes to come of each file, and the release that this Nova is like: the dry run.
 
-        :raises Refused: the series does not apply
+        :raises fpga_nova.errors.FpgaError: the series does not apply, or was not tried on such a Nova
         """
-        try:
-            after = self.series.apply_to(source)
-        except DoesNotApply as error:
-            raise Refused(str(error)) from error
-        return {name: data for name, data in after.items() if data is not None}
+        after = self.series.apply_to(self.nova.version, source)
+        like = self.series.tried_on(self.nova.version, source, after)
+        return {name: data for name, data in after.items() if data is not None}, like
 
     # Doing.
 

@@ -13,6 +13,7 @@ import sys
 
 import pytest
 
+from build_scripts import patches
 from fpga_nova.patcher import locate, record, series, tree
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -33,7 +34,7 @@ def pristine(tmp_path_factory):
     source = pathlib.Path(spec.origin).parent
     packages = tmp_path_factory.mktemp("pristine")
     package = packages / "nova"
-    copy_files(source, package, ["__init__.py", "scheduler/filters/__init__.py", *series.load().files()])
+    copy_files(source, package, sorted(patches.files()))
     version = importlib.metadata.version("nova")
     info = packages / f"nova-{version}.dist-info"
     info.mkdir()
