@@ -6,8 +6,11 @@ export PYTHONUNBUFFERED = 1
 export STATE := $(shell $(PYTHON) -m build_scripts.lib.paths)
 VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.build_cloud
+# Series of Nova whose own tests are to run.
+NOVA ?= 34
 
-.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench docs share fuzz bitstreams
+.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional nova-tests nova-tests-touched bench
+.PHONY: docs share fuzz bitstreams
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +34,7 @@ demo: export DEMO_BEGUN := $(shell date +%s)
 demo: cloud ## Tell the story of fpga-nova on the cloud, and check it
 	@$(VENV)/python -m build_scripts.demo
 
-test: lint unit functional ## Run all tests: style and types, unit tests, tests on the real cloud
+test: lint unit nova-tests-touched functional ## Run all tests: style, types, unit tests, Nova's own, the real cloud
 
 tests:
 	@$(PYTHON) -m build_scripts.bootstrap --with-tests
@@ -44,6 +47,12 @@ lint: tests ## Check style and types
 unit: tests ## Run the unit tests, and see that the committed bitstreams are those of their Verilog
 	@$(MAKE) -C accelerators check
 	$(VENV)/python -m pytest tests/unit
+
+nova-tests: tests ## Let Nova's own tests judge the patch, unpatched and patched: NOVA=34, SELECT=touched|modules|all
+	@$(VENV)/python -m build_scripts.nova_tests --nova $(NOVA) $(if $(SELECT),--select $(SELECT))
+
+nova-tests-touched: tests ## Run those of Nova's own tests that the patch touches, on a patched Nova alone
+	@$(VENV)/python -m build_scripts.nova_tests --nova $(NOVA) --select touched --patched-only
 
 functional: tests cloud ## Run the tests on the real cloud, the demo among them; the cloud stays up
 	$(VENV)/python -m pytest tests/functional

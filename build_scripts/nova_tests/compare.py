@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Collection, Mapping
 
+_FAILED, _SKIPPED, _PASSED = range(3)
 #: How good a result is, by the name that testtools gives it; whatever is not here (fail, inprogress: its process
 #: died, uxsuccess) is a failure.
-_GOODNESS = {"success": 2, "xfail": 2, "skip": 1}
-_FAILED = 0
+_GOODNESS = {"success": _PASSED, "xfail": _PASSED, "skip": _SKIPPED}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,9 +30,14 @@ class Difference:
         return f"{self.test}: {self.before or 'not there'} unpatched, {self.after or 'not there'} patched"
 
 
-def failed(status: str | None) -> bool:
-    """Return whether a test with this result failed; None, not there, is no failure."""
-    return status is not None and _goodness(status) == _FAILED
+def passed(status: str) -> bool:
+    """Return whether a test with this result passed, be it by failing as expected."""
+    return _goodness(status) == _PASSED
+
+
+def failed(status: str) -> bool:
+    """Return whether a test with this result failed."""
+    return _goodness(status) == _FAILED
 
 
 def worse(before: Mapping[str, str], after: Mapping[str, str]) -> list[Difference]:
@@ -42,7 +48,7 @@ def worse(before: Mapping[str, str], after: Mapping[str, str]) -> list[Differenc
     found = []
     for test in sorted(before.keys() | after.keys()):
         old, new = before.get(test), after.get(test)
-        if new is None or _goodness(new) < (_goodness(old) if old is not None else _GOODNESS["success"]):
+        if new is None or _goodness(new) < (_goodness(old) if old is not None else _PASSED):
             found.append(Difference(test, old, new))
     return found
 
@@ -54,11 +60,8 @@ def merge(first: str | None, second: str) -> str:
 
 def tally(results: Collection[str]) -> str:
     """Return how many passed, were skipped, failed, for people."""
-    counts = dict.fromkeys((2, 1, _FAILED), 0)
-    for status in results:
-        counts[_goodness(status)] += 1
-    passed, skipped, failures = counts.values()
-    return f"{passed} passed, {skipped} skipped, {failures} failed"
+    counts = collections.Counter(_goodness(status) for status in results)
+    return f"{counts[_PASSED]} passed, {counts[_SKIPPED]} skipped, {counts[_FAILED]} failed"
 
 
 def _goodness(status: str) -> int:

@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 import shutil
 import subprocess
 import sys
 import tarfile
+from collections.abc import Sequence
+
+import yaml
 
 from build_scripts import bootstrap
 from build_scripts.lib import paths
@@ -27,11 +31,13 @@ class Environment:
 
     :param version: a release as PyPI has it
     :param native_threads: whether its tests run without eventlet's monkey patching
+    :param needs: distributions that its tests need beside those that the tests of all releases need
     """
 
-    def __init__(self, state: State, version: str, native_threads: bool) -> None:
+    def __init__(self, state: State, version: str, native_threads: bool, needs: Sequence[str]) -> None:
         self._state = state
         self._version = version
+        self._needs = needs
         self._native_threads = native_threads
         self.path = state.path / "nova-tests" / version
         self.path.mkdir(parents=True, exist_ok=True)
@@ -64,7 +70,7 @@ class Environment:
 
     def _make_venv(self) -> None:
         """Install Nova's dependencies and those of its tests, unless they are there."""
-        requirements = f"nova[osprofiler,vmware,zvm]=={self._version}\n" + (DATA / "requirements.txt").read_text()
+        requirements = "\n".join([f"nova=={self._version}", *self._needs, (DATA / "requirements.txt").read_text()])
         constraints = self._constraints()
         inputs = digest(sys.version, requirements, constraints)
         mark = f"nova-tests {self._version}"
@@ -86,9 +92,9 @@ class Environment:
         self._state.mark_done(mark, inputs)
 
     def _constraints(self) -> str:
-        """Return the constraints of this release's series: its own, or those of the cloud."""
+        """Return the constraints of this release's series; the cloud's are for the Nova that the cloud runs."""
         own = DATA / f"constraints-{self._version.partition('.')[0]}.txt"
-        return (own if own.is_file() else _CONSTRAINTS).read_text()
+        return own.read_text() if own.is_file() else _CONSTRAINTS.read_text()
 
     def _unpack(self, name: str, more: tuple[pathlib.Path, ...]) -> Tree:
         root = self.path / name
@@ -109,13 +115,23 @@ def adapt(package: pathlib.Path, version: str) -> None:
     :raises CloudError: the test series does not apply
     """
     try:
-        changed = series.load(DATA).apply_to(lambda name: _bytes(package / name))
+        changed = _test_series().apply_to(version, lambda name: _bytes(package / name))
     except FpgaError as error:
         raise CloudError(f"the test series: {error}") from error
     for name, data in changed.items():
         if data is not None:
             record.place(package / name, data, None)
     shutil.copytree(DATA / "added", package, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+
+
+def _test_series() -> series.Series:
+    data = yaml.safe_load((DATA / "series.yaml").read_text(encoding="utf-8"))
+    releases = {}
+    for number, release in series.load().releases.items():
+        instead = data["instead"].get(number, {})
+        patches = tuple(DATA / instead.get(name, name) for name in data["patches"])
+        releases[number] = dataclasses.replace(release, patches=patches)
+    return series.Series(DATA, releases, ())
 
 
 def _bytes(path: pathlib.Path) -> bytes | None:
