@@ -6,14 +6,12 @@ export PYTHONUNBUFFERED = 1
 export STATE := $(shell $(PYTHON) -m build_scripts.lib.paths)
 VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.build_cloud
-# Series of Nova whose own tests are to run.
-NOVA ?= 34
 
-.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional nova-tests nova-tests-touched bench
-.PHONY: docs share fuzz bitstreams
+.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench docs share fuzz bitstreams
+.PHONY: nova-tests nova-tests-touched patches
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: ## Install what the cloud runs on: packages, users, the virtual environment, fpga-nova
 	@$(PYTHON) -m build_scripts.bootstrap
@@ -48,11 +46,11 @@ unit: tests ## Run the unit tests, and see that the committed bitstreams are tho
 	@$(MAKE) -C accelerators check
 	$(VENV)/python -m pytest tests/unit
 
-nova-tests: tests ## Let Nova's own tests judge the patch, unpatched and patched: NOVA=34, SELECT=touched|modules|all
-	@$(VENV)/python -m build_scripts.nova_tests --nova $(NOVA) $(if $(SELECT),--select $(SELECT))
+nova-tests: tests ## Let Nova's own tests judge the patch, without it and with it; NOVA=26 to 34
+	@$(VENV)/python -m build_scripts.nova_tests $(if $(NOVA),--nova $(NOVA)) $(if $(SELECT),--select $(SELECT))
 
-nova-tests-touched: tests ## Run those of Nova's own tests that the patch touches, on a patched Nova alone
-	@$(VENV)/python -m build_scripts.nova_tests --nova $(NOVA) --select touched --patched-only
+nova-tests-touched: tests ## Run Nova's own tests of what the patch touches, with it alone
+	@$(VENV)/python -m build_scripts.nova_tests --select touched --patched-only
 
 functional: tests cloud ## Run the tests on the real cloud, the demo among them; the cloud stays up
 	$(VENV)/python -m pytest tests/functional
@@ -72,6 +70,9 @@ docs: tests ## Build the manuals into docs/_build/html
 
 share: tests ## Make fpga-cli's manual page and shell completions, below share/, from its parser
 	$(VENV)/python -m build_scripts.share
+
+patches: tests ## Make what of the patch series is generated, and try it on every release; NOVA=35.0.0 tries that one
+	@$(VENV)/python -m build_scripts.patches $(NOVA)
 
 bitstreams: ## Build the accelerators' bitstreams from their Verilog
 	@$(MAKE) -C accelerators bitstreams
