@@ -115,7 +115,7 @@ def adapt(package: pathlib.Path, version: str) -> None:
     :raises CloudError: the test series does not apply
     """
     try:
-        changed = _test_series().apply_to(version, lambda name: _bytes(package / name))
+        changed = adaptations().apply_to(version, lambda name: _bytes(package / name))
     except FpgaError as error:
         raise CloudError(f"the test series: {error}") from error
     for name, data in changed.items():
@@ -124,7 +124,8 @@ def adapt(package: pathlib.Path, version: str) -> None:
     shutil.copytree(DATA / "added", package, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
 
 
-def _test_series() -> series.Series:
+def adaptations() -> series.Series:
+    """Return the series of tests/nova, for the releases that the product's series is for."""
     data = yaml.safe_load((DATA / "series.yaml").read_text(encoding="utf-8"))
     releases = {}
     for number, release in series.load().releases.items():
