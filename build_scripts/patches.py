@@ -125,6 +125,13 @@ def _matrix(cache: pathlib.Path) -> int:
                 known[name] = _functions(locate.find(packages), patches)
             except errors.FpgaError as error:
                 failed[name] = str(error)
+        reference = tried()[-1]
+        for name, hashes in known.items():
+            elsewhere = sorted({*hashes} ^ {*known.get(reference, hashes)})
+            if elsewhere:
+                failed[name] = (
+                    f"hunks land elsewhere than in {reference}, or something is missing: {', '.join(elsewhere)}"
+                )
         if _write(FUNCTIONS, _HEADER + functions.dump(known)):
             print(f"made anew: {FUNCTIONS.relative_to(paths.CLONE)}")
         newest = releases_out(patches)

@@ -13,7 +13,7 @@ import pytest
 
 from build_scripts import patches
 from build_scripts.lib import releases
-from fpga_nova.patcher import series
+from fpga_nova.patcher import functions, series
 from tests.unit.patcher.conftest import ROOT, contents, fpga_nova
 
 
@@ -61,6 +61,14 @@ def test_all_series_are_there():
     assert sorted(tried) == list(range(26, 35))
     assert releases.DEBIAN in tried[26].tried
     assert all(release.tried[0].startswith(f"{number}.") for number, release in tried.items())
+
+
+def test_hunks_land_in_the_same_functions_of_every_release():
+    known = functions.load(patches.FUNCTIONS)
+    assert sorted(known) == sorted(patches.tried())
+    names = {release: sorted(hashes) for release, hashes in known.items()}
+    assert [release for release in names if names[release] != names["34.0.0"]] == []
+    assert "compute/claims.py: Claim._claim_test" in names["34.0.0"]
 
 
 @pytest.mark.parametrize("release", patches.tried())
