@@ -8,10 +8,10 @@ VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.build_cloud
 
 .PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench debian docs share fuzz \
-	crash bitstreams patches
+	crash bitstreams patches nova-tests nova-tests-touched
 
 help: ## Say what can be made
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 venv: ## Install what the cloud runs on: packages, users, the virtual environment, fpga-nova
 	@$(PYTHON) -m build_scripts.bootstrap
@@ -32,7 +32,7 @@ demo: export DEMO_BEGUN := $(shell date +%s)
 demo: cloud ## Tell the story of fpga-nova on the cloud, and check it
 	@$(VENV)/python -m build_scripts.demo
 
-test: lint unit functional ## Run all tests: style and types, unit tests, tests on the real cloud
+test: lint unit nova-tests-touched functional ## Run all tests: style, types, unit tests, Nova's own, the real cloud
 
 tests:
 	@$(PYTHON) -m build_scripts.bootstrap --with-tests
@@ -45,6 +45,12 @@ lint: tests ## Check style and types
 unit: tests ## Run the unit tests, and see that the committed bitstreams are those of their Verilog
 	@$(MAKE) -C accelerators check
 	$(VENV)/python -m pytest tests/unit
+
+nova-tests: tests ## Let Nova's own tests judge the patch, without it and with it; NOVA=26 to 34
+	@$(VENV)/python -m build_scripts.nova_tests $(if $(NOVA),--nova $(NOVA)) $(if $(SELECT),--select $(SELECT))
+
+nova-tests-touched: tests ## Run Nova's own tests of what the patch touches, with it alone
+	@$(VENV)/python -m build_scripts.nova_tests --select touched --patched-only
 
 functional: tests cloud ## Run the tests on the real cloud, the demo among them; the cloud stays up
 	$(VENV)/python -m pytest tests/functional

@@ -143,19 +143,36 @@ def make_venv(state: State, with_tests: bool) -> None:
 
 def install_product(state: State) -> None:
     """Install fpga-nova from this tree into the virtual environment, if what is there is not this tree."""
-    files = sorted(path for part in PRODUCT for path in _files(paths.CLONE / part))
+    files = _product_files()
     inputs = digest(*(f"{path.relative_to(paths.CLONE)} {_sha256(path)}" for path in files))
     if state.done("fpga-nova", inputs):
         return
-    with state.timed("fpga-nova"), tempfile.TemporaryDirectory() as scratch:
+    with state.timed("fpga-nova"):
         print("installing fpga-nova from this tree")
-        # A copy, for setuptools leaves its traces in the tree that it builds, and old files in those traces.
+        _install_copy(state, files, [])
+    state.mark_done("fpga-nova", inputs)
+
+
+def install_into(state: State, directory: pathlib.Path) -> None:
+    """Install fpga-nova from this tree into a directory of its own, to be put on a path; not what it requires.
+
+    :raises CloudError: it could not be installed
+    """
+    _install_copy(state, _product_files(), ["--target", str(directory)])
+
+
+def _product_files() -> list[pathlib.Path]:
+    return sorted(path for part in PRODUCT for path in _files(paths.CLONE / part))
+
+
+def _install_copy(state: State, files: Sequence[pathlib.Path], options: Sequence[str]) -> None:
+    """Install a copy, for setuptools leaves its traces in the tree that it builds, and old files in those traces."""
+    with tempfile.TemporaryDirectory() as scratch:
         for path in files:
             copy = pathlib.Path(scratch) / path.relative_to(paths.CLONE)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
-        _pip(state, ["install", "--no-deps", "--no-build-isolation", "--force-reinstall", scratch])
-    state.mark_done("fpga-nova", inputs)
+        _pip(state, ["install", "--no-deps", "--no-build-isolation", "--force-reinstall", *options, scratch])
 
 
 def run(argv: Sequence[str], log: pathlib.Path, env: Mapping[str, str] | None = None) -> None:

@@ -1,0 +1,41 @@
+# SPDX-License-Identifier: Apache-2.0
+"""FpgaFilter as the scheduler finds and runs it."""
+
+from nova import objects, test
+from nova.scheduler import filters
+from nova.scheduler.filters import fpga_filter
+from nova.tests.unit import fpga
+from nova.tests.unit.scheduler import fakes
+
+
+class FpgaFilterTestCase(test.NoDBTestCase):
+    def setUp(self):
+        super().setUp()
+        counts = {"full": (2, 2), "free": (2, 1), "none": (0, 0)}
+        self.hosts = [
+            fakes.FakeHostState(name, name, {"fpga_regions": total, "fpga_regions_used": used})
+            for name, (total, used) in counts.items()
+        ]
+
+    def passed(self, **spec):
+        handler = filters.HostFilterHandler()
+        request = objects.RequestSpec(**spec)
+        found = handler.get_filtered_objects([fpga_filter.FpgaFilter()], self.hosts, request)
+        return [host.host for host in found]
+
+    def flavor(self, **extra_specs):
+        return objects.Flavor(extra_specs=extra_specs)
+
+    def test_it_is_one_of_all_filters(self):
+        self.assertIn(fpga_filter.FpgaFilter, filters.all_filters())
+
+    def test_a_free_region_is_needed(self):
+        self.assertEqual(["free"], self.passed(flavor=self.flavor(**{"hw:fpga_ip_id": fpga.CORE})))
+
+    def test_servers_without_an_fpga_go_anywhere(self):
+        self.assertEqual(["full", "free", "none"], self.passed(flavor=self.flavor()))
+
+    def test_a_rebuilt_server_stays_where_it_is(self):
+        rebuild = {"_nova_check_type": ["rebuild"]}
+        wish = self.flavor(**{"hw:fpga_ip_id": fpga.CORE})
+        self.assertEqual(["full", "free", "none"], self.passed(flavor=wish, scheduler_hints=rebuild))
