@@ -86,17 +86,22 @@ class Environment:
             bootstrap.run([sys.executable, "-m", "venv", str(self.path / "venv")], log)
             # Constraints by the environment hold where a package is built, too, unlike those by an option.
             environment = {**os.environ, "PIP_CONSTRAINT": str(self.path / "constraints.txt")}
+            # ... which older Novas need; the cloud's setuptools is too old for Nova 34's pyproject.toml.
+            building = environment if self._own_constraints().is_file() else dict(os.environ)
             pip = [str(self.path / "venv/bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
             bootstrap.run([*pip, "install", "--requirement", str(self.path / "requirements.txt")], log, environment)
             # The wheel lacks .stestr.conf, etc/ and doc/, which the tests look for around the package.
             source = ["download", "--no-deps", "--no-binary", "nova", "--dest", str(self.path)]
-            bootstrap.run([*pip, *source, f"nova=={self._version}"], log, environment)
+            bootstrap.run([*pip, *source, f"nova=={self._version}"], log, building)
         self._state.mark_done(mark, inputs)
 
     def _constraints(self) -> str:
         """Return the constraints of this release's series; the cloud's are for the Nova that the cloud runs."""
-        own = DATA / f"constraints-{self._version.partition('.')[0]}.txt"
+        own = self._own_constraints()
         return own.read_text() if own.is_file() else _CONSTRAINTS.read_text()
+
+    def _own_constraints(self) -> pathlib.Path:
+        return DATA / f"constraints-{self._version.partition('.')[0]}.txt"
 
     def _unpack(self, name: str, more: tuple[pathlib.Path, ...]) -> Tree:
         root = self.path / name
