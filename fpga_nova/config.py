@@ -62,8 +62,8 @@ NOVA_OPTS = [
         help="""
 Whether the property `hw_fpga_ip_id` of a server's image counts like `hw:fpga_ip_id` of its flavor, which comes first.
 Such an IP core is fetched with the token of who boots the server: users may bring their own. What they may have
-programmed is then for fpga-cli's policy_file and require_signature to say. Read by nova-api and nova-compute, which
-must agree.
+programmed is then for fpga-cli's policy_file and require_signature to say. Read by nova-api, nova-scheduler
+and nova-compute, which must agree.
 """,
     ),
     cfg.StrOpt(

@@ -18,7 +18,8 @@ IMAGE_PROPERTY = "hw_fpga_ip_id"
 _SYSTEM_METADATA_KEY = f"image_{IMAGE_PROPERTY}"
 
 # The scheduler gets the image without the properties that Nova does not know, so the API hands this one over as a
-# scheduler hint. What a user puts there says nothing: the API overwrites it, or takes it away.
+# scheduler hint. What a user puts there says nothing: the API overwrites it, or takes it away; without the option
+# nobody looks at it.
 _HINT = "fpga_ip_id"
 
 
@@ -55,7 +56,7 @@ def of_request(spec: Any) -> str | None:
         wish = of_flavor(spec.flavor)
         if wish is not None:
             return wish.image_id
-    if "scheduler_hints" in spec and spec.scheduler_hints:
+    if options.CONF.fpga.image_ip_cores and "scheduler_hints" in spec and spec.scheduler_hints:
         return _text(next(iter(spec.scheduler_hints.get(_HINT, ())), None))
     return None
 
@@ -65,7 +66,9 @@ def hand_over(spec: Any, image: Any) -> None:
 
     :param image: the image's metadata, a dict, or what stands for one of a server that boots from a volume
     """
-    core = _text((image.get("properties") or {}).get(IMAGE_PROPERTY)) if options.CONF.fpga.image_ip_cores else None
+    if not options.CONF.fpga.image_ip_cores:
+        return
+    core = _text((image.get("properties") or {}).get(IMAGE_PROPERTY))
     hints = dict(spec.scheduler_hints or {})
     if core is None and _HINT not in hints:
         return

@@ -137,6 +137,9 @@ class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
         body = self._build_server(flavor_id=self.flavor(None), networks="none")
         request = {"server": body, "os:scheduler_hints": {"fpga_ip_id": CORE}}
         self._wait_for_state_change(self.api.post_server(request), "ACTIVE")
+        self.flags(image_ip_cores=True, group="fpga")
+        body = self._build_server(flavor_id=self.flavor(None), networks="none")
+        self._wait_for_state_change(self.api.post_server({**request, "server": body}), "ACTIVE")
 
     def test_plain_server_touches_nothing(self):
         self.host("host1", 1)

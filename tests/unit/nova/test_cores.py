@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the API tells the scheduler of an image's own IP core."""
+
+from __future__ import annotations
+
+import pytest
+from nova import objects
+
+from fpga_nova.nova import cores, options
+
+CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
+IMAGE = {"properties": {"hw_fpga_ip_id": CORE}}
+FORGED = {"fpga_ip_id": ["8c23dd83-f950-40e6-8c23-9dab7f3f0138"], "group": ["g"]}
+
+
+@pytest.fixture
+def allowed():
+    options.CONF.set_override("image_ip_cores", True, group="fpga")
+    yield
+    options.CONF.clear_override("image_ip_cores", group="fpga")
+
+
+def spec(hints=None):
+    flavor = objects.Flavor(extra_specs={})
+    made = objects.RequestSpec(flavor=flavor, scheduler_hints=hints)
+    made.obj_reset_changes(recursive=True)
+    return made
+
+
+@pytest.mark.parametrize("hints", [None, {}, FORGED])
+def test_off_means_off(hints):
+    one = spec(hints)
+    cores.hand_over(one, IMAGE)
+    assert not one.obj_what_changed() and one.scheduler_hints == hints
+    assert cores.of_request(one) is None
+
+
+@pytest.mark.parametrize("hints", [None, {}, FORGED])
+def test_an_images_own_core_reaches_the_scheduler(allowed, hints):
+    one = spec(hints)
+    cores.hand_over(one, IMAGE)
+    assert cores.of_request(one) == CORE
+    assert one.scheduler_hints.get("group") == (hints or {}).get("group")
+
+
+@pytest.mark.parametrize("image", [{}, {"properties": None}, {"properties": {"hw_fpga_ip_id": ""}}])
+def test_a_users_hint_is_none(allowed, image):
+    one = spec(FORGED)
+    cores.hand_over(one, image)
+    assert cores.of_request(one) is None and one.scheduler_hints == {"group": ["g"]}
+    one = spec({"group": ["g"]})
+    cores.hand_over(one, image)
+    assert not one.obj_what_changed()
