@@ -24,7 +24,7 @@ def make(state: State, path: pathlib.Path, version: str, needs: Sequence[str], p
     :param purpose: what it is for, in words
     :raises CloudError: it could not be installed
     """
-    own = _CONSTRAINTS_OF_RELEASES / f"constraints-{version.partition('.')[0]}.txt"
+    own = own_constraints(version)
     # The cloud's constraints are for the Nova that the cloud runs.
     constraints = (own if own.is_file() else _CONSTRAINTS_OF_CLOUD).read_text()
     requirements = "\n".join([f"nova=={version}", *needs])
@@ -42,12 +42,18 @@ def make(state: State, path: pathlib.Path, version: str, needs: Sequence[str], p
     state.mark_done(mark, inputs)
 
 
-def pip(state: State, path: pathlib.Path, *arguments: str) -> None:
+def own_constraints(version: str) -> pathlib.Path:
+    """Return where the constraints of a release's series are, if it has its own."""
+    return _CONSTRAINTS_OF_RELEASES / f"constraints-{version.partition('.')[0]}.txt"
+
+
+def pip(state: State, path: pathlib.Path, *arguments: str, constrained: bool = True) -> None:
     """Run pip of the virtual environment that :func:`make` makes in `path`.
 
+    :param constrained: whether its constraints hold
     :raises CloudError: it failed
     """
     # Constraints by the environment hold where a package is built, too, unlike those by an option.
-    environment = {**os.environ, "PIP_CONSTRAINT": str(path / "constraints.txt")}
+    environment = {**os.environ, **({"PIP_CONSTRAINT": str(path / "constraints.txt")} if constrained else {})}
     command = [str(path / "venv/bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
     bootstrap.run([*command, *arguments], state.log("pip"), environment)

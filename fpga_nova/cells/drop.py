@@ -44,8 +44,8 @@ def drop(files: Sequence[str], dirs: Sequence[str], force: bool, dry_run: bool) 
             raise databases.Unreachable(f"{name}: {error}") from error
         if holders and not force:
             raise InUse(
-                f"{name}: {len(holders)} servers hold a region, such as {holders[0]}; delete them first (--force drops "
-                "the columns all the same)"
+                f"{name}: servers hold a region: {len(holders)}, such as {holders[0]}; delete them first (--force "
+                "drops the columns all the same)"
             )
     done = []
     for name, url in cells:

@@ -23,12 +23,14 @@ _NEEDS = ("PyMySQL", "psycopg2-binary", "pyuwsgi")
 class Nova:
     """One tree of a release.
 
+    :param label: what it is there for: unpatched, patched, reverted
     :param tree: the directory with the package nova
     :param venv: where its dependencies are, and its commands
     :param product: the directory that fpga-nova is installed in; None where there is none to be found
     """
 
     version: str
+    label: str
     tree: pathlib.Path
     venv: pathlib.Path
     product: pathlib.Path | None
@@ -44,7 +46,7 @@ class Nova:
         return self.version.partition(".")[0]
 
     def __str__(self) -> str:
-        return f"{'patched' if self.patched else 'unpatched'} {self.series}"
+        return f"{self.label} {self.series}"
 
     def environment(self) -> dict[str, str]:
         """Return what makes a process run this Nova."""
@@ -101,5 +103,5 @@ class Novas:
         compiling = [str(directory / "venv/bin/python"), "-m", "compileall", "-q", str(trees["unpatched"])]
         bootstrap.run(compiling, self._state.log("compileall"))
         shutil.copytree(trees["unpatched"], trees["patched"])
-        unpatched = Nova(version, trees["unpatched"], directory / "venv", None)
-        return unpatched, Nova(version, trees["patched"], directory / "venv", self._product)
+        unpatched = Nova(version, "unpatched", trees["unpatched"], directory / "venv", None)
+        return unpatched, Nova(version, "patched", trees["patched"], directory / "venv", self._product)

@@ -3,7 +3,9 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import json
 import pathlib
@@ -14,7 +16,8 @@ from typing import Any
 
 from build_scripts.lib import client, paths
 from build_scripts.lib.errors import CloudError
-from build_scripts.lib.state import State
+from build_scripts.lib.module import ini
+from build_scripts.lib.state import State, write_file
 from fpga_nova.nova.columns import COLUMNS
 from tests.debian import client as user
 from tests.debian.root import wait
@@ -30,6 +33,9 @@ _COLUMNS = {
     for prefix in ("", "shadow_")
     for column in columns
 }
+
+#: A database that only the unpatched Novas see.
+_FRESH = "nova_fresh"
 
 _PEER = str(pathlib.Path(__file__).with_name("peer.py"))
 
@@ -52,6 +58,9 @@ class Story:
         self.database = self.site.database
         self.heads: dict[str, list[list[str]]] = {}
         self.tables: dict[str, set[str]] = {}
+        self.schemas: dict[str, str] = {}
+        self.old: list[str] = []
+        self.hosts: dict[str, str] = {}
         self.core = self.fpga = self.plain = self.image = ""
 
     def tell(self) -> int:
@@ -69,25 +78,34 @@ class Story:
             plain33, patched33 = self.novas.make(33)
             plain34, patched34 = self.novas.make(34)
             self.site.up()
+            self.remember(plain33)
+            self.remember(plain34)
         with self.step("unpatched 33, with data"):
-            old = self.unpatched(plain33)
+            self.unpatched(plain33)
         with self.step("patched 33"):
-            self.patch(patched33, old)
+            self.patch(patched33)
             self.work(patched33)
         with self.step("patched 34"):
             self.upgrade(patched33, patched34)
             self.work(patched34)
+        with self.step("34, patched controllers and an unpatched compute host"):
+            self.old_compute(plain34, patched34)
+        with self.step("34, unpatched controllers and a patched compute host"):
+            self.old_controllers(plain34, patched34)
+        with self.step("reverted 34"):
+            reverted = self.revert(patched34, plain34)
+        with self.step("reverted 34, without the columns"):
+            self.drop(patched34, reverted)
+        with self.step("patched 34 once more"):
+            self.patch_again(patched34)
         return self.checks
 
     # The stages.
 
-    def unpatched(self, of: Nova) -> list[str]:
+    def unpatched(self, of: Nova) -> None:
         """Install a Nova, and have some servers and flavors."""
         site = self.site
         self.sync(of)
-        for cell in (CELL0, CELL1):
-            self.heads[cell] = self.head(cell)
-        self.remember(of)
         site.start(of, dict.fromkeys(COMPUTES, of))
         site.manage(of, "cell_v2", "discover_hosts", "--by-service")
         self.cloud = site.connect()
@@ -99,13 +117,14 @@ class Story:
         self.image = self.cloud.image.create_image(
             name="guest", data=b"\0" * 512, disk_format="raw", container_format="bare", allow_duplicates=True
         ).id
-        kept = [self.boot(host, flavor) for host in COMPUTES for flavor in (self.plain, spec.id)]
-        self.delete(self.boot("compute1", self.plain))
+        *self.old, gone = self.boot(
+            *((host, flavor) for host in COMPUTES for flavor in (self.plain, spec.id)), ("compute1", self.plain)
+        )
+        self.delete(gone)
         self.maintain(of)
         self.no_trace()
-        return kept
 
-    def patch(self, of: Nova, old: list[str]) -> None:
+    def patch(self, of: Nova) -> None:
         """Patch the Nova that is there."""
         site = self.site
         site.stop()
@@ -117,14 +136,14 @@ class Story:
         site.start(of, dict.fromkeys(COMPUTES, of))
         self.counted(dict.fromkeys(COMPUTES, 0))
         self.offer_core()
-        self.servers_there(old)
-        self.delete(old.pop())
+        self.servers_there(self.old)
+        self.delete(self.old.pop())
 
     def upgrade(self, before: Nova, of: Nova) -> None:
         """Upgrade to another release as Nova's manual says: the controller first, the compute hosts one by one."""
         site = self.site
         of.patch("apply")
-        kept = self.boot("compute1", self.fpga)
+        (kept,) = self.boot(("compute1", self.fpga))
         region = self.region(kept)
         site.stop("nova-api", "nova-scheduler", "nova-conductor")
         site.configure(of)
@@ -147,9 +166,8 @@ class Story:
         """Do what people do with servers, with FPGAs and without, and with what is left of them in the database."""
         site = self.site
         self.each_host_works(str(of))
-        self.delete(self.boot("compute2", self.plain))
         # A server that is deleted while its host is down keeps its region's id in the database.
-        server = self.boot("compute1", self.fpga)
+        (server,) = self.boot(("compute1", self.fpga))
         region = self.region(server)
         site.stop("compute1")
         service = next(one for one in self.cloud.compute.services() if one.host == "compute1")
@@ -165,6 +183,109 @@ class Story:
         site.manage(of, "db", "purge", "--all", "--all-cells")
         left = self.database.query(CELL1, "SELECT COUNT(*) FROM shadow_instances")
         self.check(left == [["0"]], f"{of}: db purge empties the shadow tables")
+
+    def old_compute(self, old: Nova, new: Nova) -> None:
+        """Have an unpatched compute host under patched controllers, as everyone has on the way."""
+        site = self.site
+        (before,) = self.boot(("compute1", self.plain))
+        site.start(None, {"compute1": old})
+        log = Tail(self.state.log("controller-nova-conductor"))
+        servers = [before, *self.boot(("compute1", self.plain), ("compute2", self.plain), ("compute2", self.fpga))]
+        self.servers_there(servers)
+        lines = log.since("Backporting Instance to ")
+        self.check(
+            lines and all("Backporting Instance to 2.8 with" in line for line in lines),
+            f"compute1 had the conductor make Instance 2.9 a 2.8, {len(lines)} times",
+        )
+        self.check(
+            self.peer(old, servers[1], "compute1")
+            == {
+                "Instance": {"asked": "2.8", "sent": "2.8", "fields": []},
+                "ComputeNode": {"asked": "1.19", "sent": "1.19", "fields": []},
+            },
+            "on the wire to it: Instance 2.8 and ComputeNode 1.19, without our fields",
+        )
+        self.check(
+            self.peer(new, servers[3], "compute2")
+            == {
+                "Instance": {"asked": "2.9", "sent": "2.9", "fields": ["fpga_device"]},
+                "ComputeNode": {"asked": "1.20", "sent": "1.20", "fields": ["fpga_regions", "fpga_regions_used"]},
+            },
+            "on the wire to compute2: Instance 2.9 and ComputeNode 1.20, with them",
+        )
+        self.tracked("compute1")
+        self.delete(*servers)
+        self.tracked("compute1")
+        self.counted({"compute2": 0})
+
+    def old_controllers(self, old: Nova, new: Nova) -> None:
+        """Have a patched compute host under unpatched controllers, against all advice."""
+        site = self.site
+        site.start(old)
+        (server,) = self.boot(("compute1", self.plain))
+        self.servers_there([server])
+        print(self.peer(new, server, "compute2"))
+        clock = time.monotonic()
+        try:
+            (other,) = self.boot(("compute2", self.plain))
+        except CloudError as error:
+            print("EXPERIMENT", error)
+        print("EXPERIMENT", time.monotonic() - clock)
+        self.delete(server)
+
+    def revert(self, of: Nova, unpatched: Nova) -> Nova:
+        """Take the patch back; the columns stay. Return the Nova that is then there."""
+        site = self.site
+        self.check("as before the patch" in of.patch("revert"), f"{of.version}: fpga-nova patch revert")
+        self.check(same_files(of.tree, unpatched.tree), f"{of.version}: every file is as it was released")
+        reverted = dataclasses.replace(of, label="reverted", product=None)
+        site.start(None, dict.fromkeys(COMPUTES, reverted))
+        site.start(reverted)
+        self.sync(reverted)
+        self.plain_work(reverted)
+        for cell in (CELL0, CELL1):
+            self.check(self.database.columns(cell) == _COLUMNS, f"{reverted}: the columns are still in {cell}")
+        return reverted
+
+    def plain_work(self, of: Nova) -> None:
+        """Do what a Nova without FPGAs does."""
+        servers = self.boot(*((host, self.plain) for host in COMPUTES))
+        for host in COMPUTES:
+            self.tracked(host)
+        self.servers_there([*self.old, *servers])
+        self.delete(*servers)
+        self.maintain(of)
+
+    def drop(self, of: Nova, reverted: Nova) -> None:
+        """Drop the columns while Nova runs."""
+        for cell in (CELL0, CELL1):
+            self.check(self.database.schema(cell) != self.schemas[of.series], f"{cell}: its dump has the columns")
+        command = [of.bin("python"), "-W", "ignore", "-m", "fpga_nova.patcher.cli", "patch", "drop-columns"]
+        said = self.site.run("controller", [*command, "--dry-run"], of).stdout
+        self.check(said.count("would drop cell") == 2 * len(_COLUMNS), "drop-columns --dry-run names all, and no other")
+        self.columns_there(of)
+        said = self.site.run("controller", command, of).stdout
+        self.check(said.count("dropped cell") == 2 * len(_COLUMNS), "drop-columns drops them")
+        for cell in (CELL0, CELL1):
+            self.check(
+                self.database.schema(cell) == self.schemas[of.series],
+                f"{cell}: its dump is, byte for byte, that of an unpatched {of.series}'s empty database",
+            )
+        self.no_trace()
+        said = self.site.run("controller", command, of).stdout
+        self.check("no cell has any of the columns" in said, "a second drop-columns does nothing")
+        self.plain_work(reverted)
+
+    def patch_again(self, of: Nova) -> None:
+        """Patch the Nova that was reverted."""
+        of.patch("apply")
+        self.site.stop()
+        self.sync(of)
+        self.columns_there(of)
+        self.site.start(of, dict.fromkeys(COMPUTES, of))
+        self.each_host_works(str(of))
+        self.delete(*self.old)
+        self.maintain(of)
 
     # What they share.
 
@@ -184,8 +305,15 @@ class Story:
         return self.database.query(cell, "SELECT version_num FROM alembic_version")
 
     def remember(self, of: Nova) -> None:
-        """Take note of a release's own tables and revision, from databases that no patched Nova has seen."""
-        self.tables[of.series] = self.database.tables(CELL1)
+        """Take note of what a release makes of an empty database where no patched Nova has been."""
+        self.database.recreate(_FRESH)
+        conf = "/etc/nova/fresh.conf"
+        text = ini({"database": {"connection": self.database.url(_FRESH)}})
+        write_file(self.site.nodes["controller"].path(conf), text, 0o644)
+        self.site.manage(of, "--config-file", conf, "db", "sync", "--local_cell")
+        self.schemas[of.series] = self.database.schema(_FRESH)
+        self.heads[of.series] = self.head(_FRESH)
+        self.tables[of.series] = self.database.tables(_FRESH)
 
     def no_trace(self) -> None:
         """Require that no database has a column of ours."""
@@ -196,7 +324,9 @@ class Story:
         """Require our columns in each cell, and nothing of ours besides."""
         for cell in (CELL0, CELL1):
             self.check(self.database.columns(cell) == _COLUMNS, f"{of}: {len(_COLUMNS)} columns in {cell}, nullable")
-        self.check(not self.database.columns(databases.API), f"{of}: none in {databases.API}")
+            self.check(self.head(cell) == self.heads[of.series], f"{of}: {cell}'s revision is Nova's own head")
+            self.check(self.database.tables(cell) == self.tables[of.series], f"{of}: no table of ours in {cell}")
+        self.check(not self.database.columns(databases.API), f"{of}: no column of ours in {databases.API}")
 
     def maintain(self, of: Nova) -> None:
         """Run what an operator runs before and after an upgrade."""
@@ -228,29 +358,46 @@ class Story:
 
     def each_host_works(self, title: str) -> None:
         """Boot, list and delete a plain server and one with an FPGA on each host."""
-        for host in COMPUTES:
-            plain = self.boot(host, self.plain)
-            server = self.boot(host, self.fpga)
+        before = {host: self.used(host) for host in COMPUTES}
+        servers = self.boot(*((host, flavor) for flavor in (self.plain, self.fpga) for host in COMPUTES))
+        for host, server in zip(COMPUTES, servers[len(COMPUTES) :]):
             region = self.region(server)
             owners = {one["id"]: one["owner"] for one in self.site.regions(host)}
             self.check(owners.get(region) == server, f"{title}: on {host} an FPGA's region is in the server's row")
-            self.counted({host: 1})
-            self.servers_there([plain, server])
-            self.delete(plain)
-            self.delete(server)
-            self.counted({host: 0})
+        self.counted({host: used + 1 for host, used in before.items()})
+        self.servers_there(servers)
+        self.delete(*servers)
+        self.counted(before)
 
-    def boot(self, host: str, flavor: str) -> str:
-        """Boot a server on a host; return its id."""
-        done = user.boot(self.cloud, flavor, self.image, host=host)
-        if done["status"] != "ACTIVE":
-            raise CloudError(f"a server on {host} is {done['status']}: {done['fault']}")
-        return str(done["id"])
+    def boot(self, *wanted: tuple[str, str]) -> list[str]:
+        """Boot servers, each (host, flavor), all at once; return their ids."""
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            asked = [pool.submit(user.boot, self.cloud, flavor, self.image, host=host) for host, flavor in wanted]
+        for (host, _), done in zip(wanted, (one.result() for one in asked)):
+            if done["status"] != "ACTIVE":
+                raise CloudError(f"a server on {host} is {done['status']}: {done['fault']}")
+        servers = [str(one.result()["id"]) for one in asked]
+        self.hosts.update(zip(servers, (host for host, _ in wanted)))
+        return servers
 
-    def delete(self, server: str) -> None:
-        """Delete a server and wait until it is gone."""
-        if not user.delete(self.cloud, server):
-            raise CloudError(f"server {server} does not go")
+    def delete(self, *servers: str) -> None:
+        """Delete servers, all at once, and wait until they are gone."""
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            gone = [pool.submit(user.delete, self.cloud, server) for server in servers]
+        if not all(one.result() for one in gone):
+            raise CloudError(f"servers do not go: {servers}")
+
+    def tracked(self, host: str) -> None:
+        """Require that a host's resource tracker reports a VCPU for each server that is there."""
+        servers = sum(self.hosts.get(one.id) == host for one in self.cloud.compute.servers(details=False))
+
+        def reported() -> bool:
+            rows = self.database.query(
+                CELL1, f"SELECT vcpus_used FROM compute_nodes WHERE deleted = 0 AND hypervisor_hostname = '{host}'"
+            )
+            return rows == [[str(servers)]]
+
+        self.wait(f"{host}'s resource tracker reports {servers} VCPUs in use", reported)
 
     def servers_there(self, servers: list[str]) -> None:
         """Require that servers can be shown and are ACTIVE."""
@@ -321,3 +468,27 @@ class Story:
             raise CloudError(f"not so: {what}; see {self.state.path}/logs")
         self.checks += 1
         print(f"    ok  {what}", flush=True)
+
+
+def same_files(one: pathlib.Path, other: pathlib.Path) -> bool:
+    """Return whether two directories have the same files with the same bytes, compiled ones left out."""
+
+    def files(root: pathlib.Path) -> dict[str, bytes]:
+        found = (path for path in root.rglob("*") if path.is_file() and path.suffix != ".pyc")
+        return {str(path.relative_to(root)): path.read_bytes() for path in found}
+
+    return files(one) == files(other)
+
+
+class Tail:
+    """What is added to a log from now on."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+        self._begin = path.stat().st_size
+
+    def since(self, text: str) -> list[str]:
+        """Return the added lines that contain `text`."""
+        with self._path.open("rb") as log:
+            log.seek(self._begin)
+            return [line for line in log.read().decode(errors="replace").splitlines() if text in line]
