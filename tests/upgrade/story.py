@@ -170,7 +170,7 @@ class Story:
         (server,) = self.boot(("compute1", self.fpga))
         region = self.region(server)
         site.stop("compute1")
-        service = next(one for one in self.cloud.compute.services() if one.host == "compute1")
+        service = self.compute_service("compute1")
         self.cloud.compute.update_service_forced_down(service, forced=True)
         self.delete(server)
         self.archive(of)
@@ -214,7 +214,16 @@ class Story:
             "on the wire to compute2: Instance 2.9 and ComputeNode 1.20, with them",
         )
         self.tracked("compute1")
-        self.delete(*servers)
+        # It has the counts of its patched time, so it is taken out of scheduling, as the manual says.
+        service = self.compute_service("compute1")
+        self.cloud.compute.disable_service(service, disabled_reason="Nova is not patched")
+        done = user.boot(self.cloud, self.fpga, self.image)
+        self.check(
+            done["status"] == "ACTIVE" and done["id"] in {one["owner"] for one in self.site.regions("compute2")},
+            "with compute1 disabled a server with an FPGA goes to compute2",
+        )
+        self.cloud.compute.enable_service(service)
+        self.delete(done["id"], *servers)
         self.tracked("compute1")
         self.counted({"compute2": 0})
 
@@ -386,6 +395,10 @@ class Story:
             gone = [pool.submit(user.delete, self.cloud, server) for server in servers]
         if not all(one.result() for one in gone):
             raise CloudError(f"servers do not go: {servers}")
+
+    def compute_service(self, host: str) -> Any:
+        """Return a host's nova-compute as the API has it."""
+        return next(one for one in self.cloud.compute.services() if one.host == host)
 
     def tracked(self, host: str) -> None:
         """Require that a host's resource tracker reports a VCPU for each server that is there."""
