@@ -32,6 +32,7 @@ def main() -> int:
             novas = Novas(state)
             told = []
             for kind in [arguments.database] if arguments.database else sorted(databases.KINDS):
+                print(f"\nNova's databases on {kind}", flush=True)
                 clock = time.monotonic()
                 checks = Story(state, kind, novas).tell()
                 told.append(f"{kind} {checks} checks in {time.monotonic() - clock:.0f} s")

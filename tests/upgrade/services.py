@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import configparser
 import dataclasses
+import pathlib
 from collections.abc import Mapping, Sequence
 
 from build_scripts.lib import nova
@@ -19,6 +20,20 @@ from tests.upgrade.novas import Nova
 
 #: Seconds between two signs of life of a service.
 _REPORT_INTERVAL = 3
+
+
+class Tail:
+    """What is added to a log from now on."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._path = path
+        self._begin = path.stat().st_size if path.exists() else 0
+
+    def lines(self, text: str) -> list[str]:
+        """Return the added lines that contain `text`."""
+        with self._path.open("rb") as log:
+            log.seek(self._begin)
+            return [line for line in log.read().decode(errors="replace").splitlines() if text in line]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -59,6 +74,8 @@ class _Service(Daemon):
                 "report_interval": _REPORT_INTERVAL,
                 "service_down_time": 60,
                 "update_resources_interval": 10,
+                # A question that was lost with a conductor that was stopped holds a compute up for so long.
+                "rpc_response_timeout": 30,
                 "debug": True,  # for what the conductor says of the objects that it makes older
             }
         )
@@ -122,6 +139,19 @@ class Compute(_Service, NovaCompute):
     """The compute service of a node, over Nova's fake hypervisor; its configuration has no database in it."""
 
     label = "nova-compute"
+    _since_start: Tail | None = None
+
+    def start(self) -> None:
+        """Start the process and wait until it is well."""
+        self._since_start = Tail(self._log())
+        super().start()
+
+    def problem(self) -> str | None:
+        """Return what is wrong; until it has told what its host has, the controllers had better not be restarted."""
+        problem = super().problem()
+        if problem is None and self._since_start and not self._since_start.lines("Compute_service record updated"):
+            return "its resource tracker has not reported yet"
+        return problem
 
     def files(self) -> Mapping[str, File]:
         """Return nova.conf, rootwrap's configuration, and the policy of sudo."""
