@@ -55,6 +55,13 @@ class Database(abc.ABC):
         rows = self.query(database, f"SELECT table_name FROM information_schema.tables WHERE {where}")
         return {row[0] for row in rows}
 
+    #: Why an unpatched Nova cannot archive deleted servers there, as its error names it; None where it can.
+    cannot_archive: str | None = None
+
+    @abc.abstractmethod
+    def mend(self, database: str) -> None:
+        """Mend what keeps Nova from archiving deleted servers."""
+
     @abc.abstractmethod
     def _here(self, database: str) -> str:
         """Return the condition on information_schema for the tables of a database."""
@@ -94,6 +101,9 @@ class MariaDB(Database):
         dump = self._client("mariadb-dump", "--no-data", "--skip-comments", database)
         return re.sub(r" AUTO_INCREMENT=\d+", "", dump)
 
+    def mend(self, database: str) -> None:
+        """See the base class; nothing does."""
+
     def _here(self, database: str) -> str:
         return f"table_schema = '{database}'"
 
@@ -107,6 +117,8 @@ class PostgreSQL(Database):
     """PostgreSQL of the controller."""
 
     name = "postgresql"
+    # Nova's migrations give each ENUM column of a shadow table a type of its own, which PostgreSQL takes for another.
+    cannot_archive = "DatatypeMismatch"
 
     def __init__(self, modules: dict[str, Any]) -> None:
         super().__init__(modules)
@@ -134,6 +146,21 @@ class PostgreSQL(Database):
         dump = self._server.client("pg_dump", "--schema-only", database)
         # Newer versions put a random word into each dump.
         return re.sub(r"(?m)^\\(un)?restrict .*\n", "", dump)
+
+    def mend(self, database: str) -> None:
+        """Give the columns of shadow tables the types of those that they are the shadows of."""
+        rows = self.query(
+            database,
+            "SELECT shadow.table_name, shadow.column_name, base.udt_name FROM information_schema.columns AS shadow"
+            " JOIN information_schema.columns AS base ON shadow.table_name = 'shadow_' || base.table_name"
+            " AND shadow.column_name = base.column_name AND shadow.table_schema = base.table_schema"
+            f" WHERE shadow.{self._here(database)} AND shadow.udt_name <> base.udt_name",
+        )
+        for table, column, kind in rows:
+            self._psql(
+                f"ALTER TABLE {table} ALTER COLUMN {column} TYPE {kind} USING {column}::text::{kind}",
+                f"--dbname={database}",
+            )
 
     def _here(self, database: str) -> str:
         return "table_schema = 'public'"
