@@ -48,6 +48,9 @@ class Site:
         for name in COMPUTES:
             for place in ("/var/lib/nova", "/var/lib/fpga-nova"):
                 shutil.rmtree(self.nodes[name].path(place), ignore_errors=True)
+        for node in self.build.nodes:
+            # A node has what is in its etc/ when it comes up; of the modules that it starts with none is Nova's.
+            node.path("/etc/nova").mkdir(parents=True, exist_ok=True)
         self.build.up()
         for database in databases.ALL:
             self.database.recreate(database)
