@@ -7,8 +7,8 @@ export STATE := $(shell $(PYTHON) -m build_scripts.lib.paths)
 VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.build_cloud
 
-.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench debian docs share fuzz upgrades \
-	crash bitstreams patches nova-tests nova-tests-touched
+.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench debian docs share fuzz \
+	crash upgrades bitstreams patches nova-tests nova-tests-touched
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -69,7 +69,7 @@ fuzz: tests ## Run the fuzzers over all that reads a tenant's bytes: 1,000,000 e
 debian: ## Try all that an operator does on Debian 12's own packages of Nova, in a root of its own
 	@$(PYTHON) -m tests.debian
 
-upgrades: venv ## Try Nova 33 and 34 unpatched, patched, mixed and reverted, on MariaDB and PostgreSQL; DATABASE=mariadb
+upgrades: venv ## Upgrade Nova 33 to 34, unpatched, patched, mixed, reverted, on MariaDB and PostgreSQL; DATABASE=mariadb
 	@$(VENV)/python -m tests.upgrade $(if $(DATABASE),--database $(DATABASE))
 
 crash: tests ## Kill fpga-cli, its callers and servers at random times: 1,000 times
