@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from fpga_nova import errors
 from fpga_nova.patcher import locate, series, watch
-from fpga_nova.patcher.tree import State, Tree
+from fpga_nova.patcher.tree import Tree
 
 _EPILOG = """\
 exit codes:
@@ -33,6 +33,9 @@ where Nova is of Debian's packages:
 
 The record of what was done lies in the directory .fpga-nova inside Nova's package.
 """
+
+#: A file that every patched Nova has, and no other.
+_ADDED = "compute/fpga.py"
 
 _COMMANDS = {
     "check": "say whether the series would apply; changes nothing",
@@ -128,12 +131,12 @@ def _add_drop_options(action: argparse.ArgumentParser) -> None:
 
 
 def _drop_columns(arguments: argparse.Namespace) -> int:
-    tree = Tree(locate.find(None), series.load())
-    status = tree.status()
-    if status.state is not State.NOT_APPLIED:
+    nova = locate.find(None)
+    # Of any release, also one that is too new for the series, and one whose own files are of no release.
+    if (nova.package / _ADDED).exists():
         raise errors.ConfigurationInvalid(
-            f"Nova at {tree.nova.package}: {status.text}; a patched Nova does not work without the columns, so revert "
-            "every Nova of the cloud first, and restart its services"
+            f"Nova at {nova.package} has {_ADDED}; a patched Nova does not work without the columns, so `fpga-nova patch "
+            "revert` every Nova of the cloud first, and restart its services"
         )
     # Imported only here: to patch a Nova takes nothing of what a database takes.
     from fpga_nova.cells import drop

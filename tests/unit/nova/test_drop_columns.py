@@ -141,6 +141,8 @@ def test_refused_while_a_server_holds_a_region(small):
 
 
 def test_refused_while_this_nova_is_patched(small, patched_path):
+    added = patched_path / "nova/compute/fpga.py"
+    assert added.name in {pathlib.PurePath(name).name for name in series.load().files()}
     small.path = patched_path
     done = small.run()
     assert done.returncode == 1
