@@ -135,8 +135,8 @@ def _drop_columns(arguments: argparse.Namespace) -> int:
     # Of any release, also one that is too new for the series, and one whose own files are of no release.
     if (nova.package / _ADDED).exists():
         raise errors.ConfigurationInvalid(
-            f"Nova at {nova.package} has {_ADDED}; a patched Nova does not work without the columns, so `fpga-nova patch "
-            "revert` every Nova of the cloud first, and restart its services"
+            f"Nova at {nova.package} has {_ADDED}; a patched Nova does not work without the columns, so `fpga-nova "
+            "patch revert` every Nova of the cloud first, and restart its services"
         )
     # Imported only here: to patch a Nova takes nothing of what a database takes.
     from fpga_nova.cells import drop
