@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import abc
+import itertools
 import re
 from typing import Any
 
@@ -38,7 +39,10 @@ class Database(abc.ABC):
 
     @abc.abstractmethod
     def schema(self, database: str) -> str:
-        """Return the definitions of all tables, without rows, as the server's own dump has them."""
+        """Return the definitions of all tables, without rows, as the server's own dump has them.
+
+        The order of a table's indexes is left out.
+        """
 
     def columns(self, database: str) -> set[tuple[str, str, str]]:
         """Return (table, column, is_nullable) of each column that is ours by its name."""
@@ -99,7 +103,10 @@ class MariaDB(Database):
     def schema(self, database: str) -> str:
         """See the base class."""
         dump = self._client("mariadb-dump", "--no-data", "--skip-comments", database)
-        return re.sub(r" AUTO_INCREMENT=\d+", "", dump)
+        # Nova's migrations make a table's indexes in the order of a set, another one each time.
+        lines = [line.rstrip(",") for line in re.sub(r" AUTO_INCREMENT=\d+", "", dump).splitlines()]
+        runs = itertools.groupby(lines, key=lambda line: line.startswith(("  KEY ", "  UNIQUE KEY ")))
+        return "\n".join(line for index, run in runs for line in (sorted(run) if index else run))
 
     def mend(self, database: str) -> None:
         """See the base class; nothing does."""

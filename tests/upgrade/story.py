@@ -297,7 +297,7 @@ class Story(Telling):
         for cell in (CELL0, CELL1):
             self.check(
                 self.database.schema(cell) == self.schemas[of.series],
-                f"{cell}: its dump is, byte for byte, that of an unpatched {of.series}'s empty database",
+                f"{cell}: its dump is that of an unpatched {of.series}'s database",
             )
         self.no_trace()
         said = self.site.run("controller", command, of).stdout
