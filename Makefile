@@ -8,7 +8,7 @@ VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.build_cloud
 
 .PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench debian docs share fuzz \
-	crash bitstreams patches nova-tests nova-tests-touched
+	crash upgrades bitstreams patches nova-tests nova-tests-touched
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -68,6 +68,9 @@ fuzz: tests ## Run the fuzzers over all that reads a tenant's bytes: 1,000,000 e
 
 debian: ## Try all that an operator does on Debian 12's own packages of Nova, in a root of its own
 	@$(PYTHON) -m tests.debian
+
+upgrades: venv ## Upgrade Nova 33 to 34, unpatched, patched, mixed, reverted, on MariaDB and PostgreSQL; DATABASE=mariadb
+	@$(VENV)/python -m tests.upgrade $(if $(DATABASE),--database $(DATABASE))
 
 crash: tests ## Kill fpga-cli, its callers and servers at random times: 1,000 times
 	$(VENV)/python -m tests.crash --kills 1000

@@ -90,18 +90,7 @@ class Client:
 
     def command(self, name: str, *arguments: object, cloud: str) -> str:
         """Run a command-line client of the environment; return what it prints."""
-        # As after `. openrc`: the `nova` command knows no clouds.yaml.
-        login = json.loads((self.state.path / "clouds.yaml").read_text())["clouds"][cloud]
-        login = {**login.pop("auth"), **login}
-        result = subprocess.run(
-            [str(VENV_BIN / name), *map(str, arguments)],
-            env={**os.environ, **{f"OS_{key.upper()}": value for key, value in login.items()}},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-        )
-        check(result.returncode == 0, f"{name} {' '.join(map(str, arguments))}: {result.stderr.strip()[-500:]}")
-        return result.stdout.strip()
+        return command(self.state, name, *arguments, cloud=cloud)
 
     def upload(self, name: str, directory: pathlib.Path) -> str:
         """Pack and upload an IP core, unless Glance has these very bytes already; return the image's id."""
@@ -239,6 +228,22 @@ class Client:
             if now["id"] == region["id"] and now["state"] == "free":
                 return now
         return None
+
+
+def command(state: State, name: str, *arguments: object, cloud: str) -> str:
+    """Run a command-line client of the environment, logged in as a user of `state`'s cloud; return what it prints."""
+    # As after `. openrc`: the `nova` command knows no clouds.yaml.
+    login = json.loads((state.path / "clouds.yaml").read_text())["clouds"][cloud]
+    login = {**login.pop("auth"), **login}
+    result = subprocess.run(
+        [str(VENV_BIN / name), *map(str, arguments)],
+        env={**os.environ, **{f"OS_{key.upper()}": value for key, value in login.items()}},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+    check(result.returncode == 0, f"{name} {' '.join(map(str, arguments))}: {result.stderr.strip()[-500:]}")
+    return result.stdout.strip()
 
 
 def lzo_decompress(data: bytes, size: int) -> bytes:

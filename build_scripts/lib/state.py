@@ -20,7 +20,7 @@ from typing import Any
 from build_scripts.lib.errors import CloudError
 
 #: The services that listen, in the order of their ports above the base.
-PORTS = ("mariadb", "rabbitmq", "epmd", "erlang", "keystone", "glance", "placement", "neutron", "nova")
+PORTS = ("mariadb", "rabbitmq", "epmd", "erlang", "keystone", "glance", "placement", "neutron", "nova", "postgresql")
 
 # Seconds from which on a step's time is recorded.
 _NOTABLE = 0.5

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import pathlib
 import shutil
 import subprocess
@@ -15,16 +14,15 @@ from collections.abc import Sequence
 import yaml
 
 from build_scripts import bootstrap
-from build_scripts.lib import paths
+from build_scripts.lib import nova_venv, paths
 from build_scripts.lib.errors import CloudError
-from build_scripts.lib.state import State, digest
+from build_scripts.lib.state import State
 from build_scripts.nova_tests.suite import Tree
 from fpga_nova.errors import FpgaError
 from fpga_nova.patcher import record, series
 
 #: Our part of it: requirements, constraints, the test series, new tests.
 DATA = paths.CLONE / "tests" / "nova"
-_CONSTRAINTS = paths.CLONE / "build_scripts" / "constraints.txt"
 
 
 class Environment:
@@ -71,37 +69,14 @@ class Environment:
 
     def _make_venv(self) -> None:
         """Install Nova's dependencies and those of its tests, unless they are there."""
-        requirements = "\n".join([f"nova=={self._version}", *self._needs, (DATA / "requirements.txt").read_text()])
-        constraints = self._constraints()
-        inputs = digest(sys.version, requirements, constraints)
-        mark = f"nova-tests {self._version}"
-        if self._state.done(mark, inputs) and (self.path / "venv/bin/stestr").exists():
-            return
-        shutil.rmtree(self.path / "venv", ignore_errors=True)
-        (self.path / "requirements.txt").write_text(requirements)
-        (self.path / "constraints.txt").write_text(constraints)
-        print(f"installing what the tests of Nova {self._version} need", flush=True)
-        with self._state.timed(f"environment for the tests of Nova {self._version}"):
-            log = self._state.log("pip")
-            bootstrap.run([sys.executable, "-m", "venv", str(self.path / "venv")], log)
-            # Constraints by the environment hold where a package is built, too, unlike those by an option.
-            environment = {**os.environ, "PIP_CONSTRAINT": str(self.path / "constraints.txt")}
-            # ... which older Novas need; the cloud's setuptools is too old for Nova 34's pyproject.toml.
-            building = environment if self._own_constraints().is_file() else dict(os.environ)
-            pip = [str(self.path / "venv/bin/python"), "-m", "pip", "--disable-pip-version-check", "--no-input"]
-            bootstrap.run([*pip, "install", "--requirement", str(self.path / "requirements.txt")], log, environment)
+        needs = [*self._needs, (DATA / "requirements.txt").read_text()]
+        nova_venv.make(self._state, self.path, self._version, needs, "the tests")
+        if not (self.path / f"nova-{self._version}.tar.gz").exists():
             # The wheel lacks .stestr.conf, etc/ and doc/, which the tests look for around the package.
             source = ["download", "--no-deps", "--no-binary", "nova", "--dest", str(self.path)]
-            bootstrap.run([*pip, *source, f"nova=={self._version}"], log, building)
-        self._state.mark_done(mark, inputs)
-
-    def _constraints(self) -> str:
-        """Return the constraints of this release's series; the cloud's are for the Nova that the cloud runs."""
-        own = self._own_constraints()
-        return own.read_text() if own.is_file() else _CONSTRAINTS.read_text()
-
-    def _own_constraints(self) -> pathlib.Path:
-        return DATA / f"constraints-{self._version.partition('.')[0]}.txt"
+            # Older Novas are built under their constraints; the cloud's setuptools is too old for 34's pyproject.toml.
+            building = nova_venv.own_constraints(self._version).is_file()
+            nova_venv.pip(self._state, self.path, *source, f"nova=={self._version}", constrained=building)
 
     def _unpack(self, name: str, more: tuple[pathlib.Path, ...]) -> Tree:
         root = self.path / name

@@ -3,26 +3,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy import exc
 
+from fpga_nova.cells import databases
 from fpga_nova.doctor.findings import DoesNotApply, Doubtful, Failed, Finding, NotChecked, worst
 from fpga_nova.doctor.site import Site
 from fpga_nova.nova import columns as ours
 
-#: Seconds to wait for a database to accept a connection.
-_TIMEOUT = 10
-
 #: Most hosts that a line names.
 _LISTED = 8
-
-
-class _Unreachable(Exception):
-    """A database cannot be asked; the text says why."""
 
 
 def columns(site: Site) -> str:
@@ -32,7 +23,7 @@ def columns(site: Site) -> str:
     for name, url in cells:
         try:
             missing = _missing(url)
-        except _Unreachable as error:
+        except databases.Unreachable as error:
             found.append(Failed(f"{name}: {error}"))
             continue
         if missing:
@@ -51,7 +42,7 @@ def compute_nodes(site: Site) -> str:
             if _missing(url):
                 raise NotChecked(f"{name} has not all columns")
             nodes += _nodes(url)
-        except _Unreachable as error:
+        except databases.Unreachable as error:
             raise NotChecked(f"{name}: {error}") from error
     this = [node for node in nodes if node.host == site.conf.host]
     if "compute" in site.roles and site.conf.fpga_access and not any(node.fpga_regions for node in this):
@@ -73,47 +64,21 @@ def compute_nodes(site: Site) -> str:
 
 def _cells(site: Site) -> list[tuple[str, str]]:
     """Return name and database address of each cell."""
-    conf = site.conf
-    if conf.api_database.connection:
-        try:
-            cells = list(_mapped_cells(conf.api_database.connection))
-        except _Unreachable as error:
-            raise Failed(f"the API database: {error}; see [api_database] connection") from error
-        if not cells:
-            raise Failed("the API database knows no cell; see `nova-manage cell_v2`")
-        return cells
-    if conf.database.connection:
-        return [("this cell", conf.database.connection)]
-    raise DoesNotApply("nova.conf of this host has no database; run the doctor on a controller")
-
-
-def _mapped_cells(url: str) -> Iterator[tuple[str, str]]:
-    try:
-        from nova.objects import cell_mapping
-    except ImportError as error:
-        raise _Unreachable(f"Nova cannot be imported: {error}") from error
-    table = sa.table(
-        "cell_mappings", sa.column("uuid"), sa.column("name"), sa.column("database_connection"), sa.column("id")
-    )
-    for row in _ask(url, lambda connection: connection.execute(sa.select(table).order_by(table.c.id)).all()):
-        yield row.name or row.uuid, cell_mapping.CellMapping.format_db_url(row.database_connection)
+    cells = databases.cells(site.conf)
+    if not cells:
+        raise DoesNotApply("nova.conf of this host has no database; run the doctor on a controller")
+    return cells
 
 
 def _missing(url: str) -> list[str]:
-    def look(connection: Any) -> list[str]:
-        inspector = sa.inspect(connection)
-        tables = set(inspector.get_table_names())
-        missing = []
-        for base, wanted in ours.COLUMNS.items():
-            for table in (base, f"shadow_{base}"):
-                if table not in tables:
-                    missing.append(f"table {table}")
-                    continue
-                present = {column["name"] for column in inspector.get_columns(table)}
-                missing += [f"{table}.{name}" for name in wanted if name not in present]
-        return missing
-
-    return list(_ask(url, look))
+    missing = []
+    for table, present in databases.ask(url, databases.ours).items():
+        if present is None:
+            missing.append(f"table {table}")
+        else:
+            wanted = ours.COLUMNS[table.removeprefix("shadow_")]
+            missing += [f"{table}.{name}" for name in wanted if name not in present]
+    return missing
 
 
 def _nodes(url: str) -> list[Any]:
@@ -121,28 +86,7 @@ def _nodes(url: str) -> list[Any]:
         "compute_nodes", *map(sa.column, ("host", "hypervisor_hostname", "deleted", *ours.COLUMNS["compute_nodes"]))
     )
     query = sa.select(table).where(table.c.deleted == 0).order_by(table.c.host)
-    return list(_ask(url, lambda connection: connection.execute(query).all()))
-
-
-def _ask(url: str, question: Any) -> Any:
-    """Connect, ask, and close.
-
-    :raises _Unreachable: in words that have no password
-    """
-    try:
-        address = sa.engine.make_url(url)
-    except exc.ArgumentError:
-        raise _Unreachable("its address is not one that SQLAlchemy can read") from None
-    arguments = {} if address.get_backend_name() == "sqlite" else {"connect_timeout": _TIMEOUT}
-    if not arguments and address.database and not os.access(address.database, os.R_OK):
-        raise _Unreachable(f"{address.database} is not there, or may not be read")  # connecting would make it
-    try:
-        engine = sa.create_engine(address, connect_args=arguments, poolclass=sa.pool.NullPool)
-        with engine.connect() as connection:
-            return question(connection)
-    except (exc.SQLAlchemyError, ImportError) as error:
-        reason = getattr(error, "orig", None) or error
-        raise _Unreachable(f"{address.render_as_string(hide_password=True)} cannot be asked: {reason}") from error
+    return list(databases.ask(url, lambda connection: connection.execute(query).all()))
 
 
 def _list(names: list[str]) -> str:

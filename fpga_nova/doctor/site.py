@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import os
 import pathlib
 import pwd
 from collections.abc import Sequence
 from typing import Any
 
-from oslo_config import cfg
-
 from fpga_nova import errors, paths
+from fpga_nova.cells import configuration
 from fpga_nova.doctor import processes
 from fpga_nova.doctor.findings import DoesNotApply, NotChecked
 
@@ -42,7 +40,7 @@ class Site:
     def configuration(self) -> Any:
         """Nova's configuration object with what the files say, or the ConfigurationInvalid that says why not."""
         try:
-            return _load(self.config_files, self.config_dirs)
+            return configuration.load(self.config_files, self.config_dirs)
         except errors.ConfigurationInvalid as error:
             return error
 
@@ -116,33 +114,3 @@ class Site:
         except OSError:
             pass  # it says itself what is the matter with it
         return options.load([str(self.fpga_config)], glance=True)
-
-
-def _load(files: Sequence[str], dirs: Sequence[str]) -> Any:
-    # Services of Nova decide at their start on green threads; the doctor wants none, whatever it imports of Nova.
-    os.environ["OS_NOVA_DISABLE_EVENTLET_PATCHING"] = "true"
-    try:
-        import nova.conf
-    except ImportError as error:
-        raise errors.ConfigurationInvalid(
-            f"this interpreter cannot import Nova ({error}); run the doctor with the Python that runs Nova"
-        ) from error
-    from fpga_nova.nova import options
-
-    conf = nova.conf.CONF
-    options.register(conf)
-    arguments = [*(f"--config-file={path}" for path in files), *(f"--config-dir={path}" for path in dirs)]
-    try:
-        # With this program name the files are those that nova-compute finds by itself: nova.conf, nova-compute.conf.
-        conf(arguments, project="nova", prog="nova-compute")
-        if not conf.config_file and not conf.config_dir:
-            raise errors.ConfigurationInvalid(
-                "there is no nova.conf where Nova looks for it, such as /etc/nova; name it with --config-file"
-            )
-        for option in ("fpga_access", "fpga_simulation_mode", "fpga_exec", "compute_driver", "rootwrap_config"):
-            conf[option]  # read once here, so that a bad value is found
-        for option in conf.fpga:
-            conf.fpga[option]
-    except (cfg.Error, ValueError) as error:
-        raise errors.ConfigurationInvalid(f"nova.conf cannot be used: {error}") from error
-    return conf

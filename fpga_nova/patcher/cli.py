@@ -24,6 +24,9 @@ what to do after an apply, once per cloud:
   [filter_scheduler]               enabled_filters must have FpgaFilter
   restart every Nova service       conductor first, then the others
 
+what may follow on the last revert, once per cloud, when every service was restarted unpatched:
+  fpga-nova patch drop-columns     drops the columns of every cell; they may as well stay
+
 where Nova is of Debian's packages:
   fpga-nova patch watch reapply    whenever they are upgraded, the patch is applied again
   fpga-nova patch watch warn       ... or you are told that it is gone
@@ -31,11 +34,15 @@ where Nova is of Debian's packages:
 The record of what was done lies in the directory .fpga-nova inside Nova's package.
 """
 
+#: A file that every patched Nova has, and no other.
+_ADDED = "compute/fpga.py"
+
 _COMMANDS = {
     "check": "say whether the series would apply; changes nothing",
     "apply": "apply it, all or nothing; completes one that was cut short",
     "status": "say what this Nova is; changes nothing",
     "revert": "put back the very bytes from before",
+    "drop-columns": "drop the columns in the database of every cell, when no Nova of the cloud is patched any more",
     "watch": "say what is done after an upgrade of Debian's packages of Nova, or choose it",
     "upgraded": "look at a Nova whose package was just changed; what `watch` sets up calls this",
 }
@@ -53,6 +60,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if arguments.action == "watch":
             return _watch(arguments)
+        if arguments.action == "drop-columns":
+            return _drop_columns(arguments)
         if arguments.action == "upgraded":
             return watch.upgraded(arguments.nova, arguments.reapply)
         tree = Tree(locate.find(arguments.nova), series.load())
@@ -80,6 +89,9 @@ def _parser() -> argparse.ArgumentParser:
         action = actions.add_parser(
             name, help=text, description=text, epilog=_EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
         )
+        if name == "drop-columns":
+            _add_drop_options(action)
+            continue
         action.add_argument(
             "--nova",
             type=pathlib.Path,
@@ -104,6 +116,39 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _add_drop_options(action: argparse.ArgumentParser) -> None:
+    for name, what in (
+        ("file", "of Nova; by default what Nova finds, /etc/nova/nova.conf"),
+        ("dir", "the same, a directory"),
+    ):
+        action.add_argument(
+            f"--config-{name}", action="append", default=[], metavar="PATH", help=f"{what}; may be repeated"
+        )
+    action.add_argument("--dry-run", action="store_true", help="say what would be dropped, and drop nothing")
+    action.add_argument(
+        "--force", action="store_true", help="also where servers hold regions, which nobody then knows of"
+    )
+
+
+def _drop_columns(arguments: argparse.Namespace) -> int:
+    nova = locate.find(None)
+    # Of any release, also one that is too new for the series, and one whose own files are of no release.
+    if (nova.package / _ADDED).exists():
+        raise errors.ConfigurationInvalid(
+            f"Nova at {nova.package} has {_ADDED}; a patched Nova does not work without the columns, so `fpga-nova "
+            "patch revert` every Nova of the cloud first, and restart its services"
+        )
+    # Imported only here: to patch a Nova takes nothing of what a database takes.
+    from fpga_nova.cells import drop
+
+    done = drop.drop(arguments.config_file, arguments.config_dir, arguments.force, arguments.dry_run)
+    for line in done:
+        print(f"  {'would drop' if arguments.dry_run else 'dropped'} {line}")
+    if not done:
+        print("no cell has any of the columns")
+    return 0
+
+
 def _run(tree: Tree, arguments: argparse.Namespace) -> int:
     nova = f"Nova {tree.nova.version} at {tree.nova.package}"
     if arguments.action == "status":
@@ -119,7 +164,7 @@ def _run(tree: Tree, arguments: argparse.Namespace) -> int:
     if arguments.action == "apply":
         print(f"{nova}: {'patched; now `nova-manage db sync`, then restart Nova' if done else 'already applied'}")
     else:
-        print(f"{nova}: {'as before the patch' if done else 'not patched'}")
+        print(f"{nova}: {'as before the patch; restart Nova' if done else 'not patched'}")
     return 0
 
 

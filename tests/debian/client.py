@@ -55,9 +55,9 @@ def prepare(cloud: Any, core: str) -> Any:
     return {"flavor": flavor.id, "image": image.id}
 
 
-def boot(cloud: Any, flavor: str, image: str) -> Any:
+def boot(cloud: Any, flavor: str, image: str, **more: str) -> Any:
     """Boot a server without a network; return how that ended."""
-    server = cloud.compute.create_server(name="guest", flavor_id=flavor, image_id=image, networks="none")
+    server = cloud.compute.create_server(name="guest", flavor_id=flavor, image_id=image, networks="none", **more)
     deadline = time.monotonic() + _PATIENCE
     while server.status not in ("ACTIVE", "ERROR") and time.monotonic() < deadline:
         time.sleep(0.5)

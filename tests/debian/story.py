@@ -3,22 +3,19 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import pathlib
 import re
 import shutil
-import time
-from collections.abc import Iterator
 
 from build_scripts import bootstrap
 from build_scripts.lib import paths
-from build_scripts.lib.errors import CloudError
 from build_scripts.lib.state import State
 from tests.debian import container, packages
 from tests.debian.cloud import Cloud
 from tests.debian.root import Root, wait
+from tests.telling import Telling
 
 _NOVA = "/usr/lib/python3/dist-packages/nova"
 #: Where the tree of fpga-nova is put, in a directory of its own: the one is built, the other Docker's context.
@@ -57,12 +54,12 @@ _CORE = {
 }  # fmt: skip
 
 
-class Story:
+class Story(Telling):
     """One telling, in namespaces of its own."""
 
     def __init__(self, state: State) -> None:
+        super().__init__(state.path / "logs/debian-commands.log")
         self.state = state
-        self.checks = 0
         self.changed: list[str] = []
         directory = state.path / "debian"
         self.base = directory / "base"
@@ -350,26 +347,3 @@ class Story:
             for name in self.nova_packages()
             for archive in archives.glob(f"{name}_*.deb")
         ]
-
-    @contextlib.contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        """Tell what comes, and how long it took."""
-        print(f"\n==> {title}", flush=True)
-        clock = time.monotonic()
-        yield
-        print(f"    {time.monotonic() - clock:.0f} s", flush=True)
-
-    def check(self, condition: object, what: str) -> None:
-        """Require `condition`; say what was seen.
-
-        :raises CloudError: it is not so
-        """
-        if not condition:
-            raise CloudError(f"not so: {what}; see {self.state.path}/logs/debian-commands.log")
-        self.checks += 1
-        self.say(f"ok  {what}")
-
-    @staticmethod
-    def say(text: str) -> None:
-        """Tell a detail."""
-        print(f"    {text}", flush=True)

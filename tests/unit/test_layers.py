@@ -28,11 +28,13 @@ MAY_IMPORT = {
     "fpga_nova.cli": {"fpga_nova.core", "fpga_nova.devices", "fpga_nova.clients", "fpga_nova.softfpga"},
     "fpga_nova.nova": {"fpga_nova.clients"},
     "fpga_nova.service": {"fpga_nova.core", "fpga_nova.devices", "fpga_nova.clients"},
-    # The command `fpga-nova` is the patcher's, and leads to the doctor, which looks at everything.
-    "fpga_nova.patcher.cli": {"fpga_nova.patcher", "fpga_nova.doctor"},
+    "fpga_nova.cells": {"fpga_nova.nova"},
+    # The command `fpga-nova` is the patcher's, and leads to the doctor, which looks at everything, and to the cells.
+    "fpga_nova.patcher.cli": {"fpga_nova.patcher", "fpga_nova.doctor", "fpga_nova.cells"},
     "fpga_nova.patcher": set(),
     "fpga_nova.doctor": {
-        *("fpga_nova.core.images", "fpga_nova.cli", "fpga_nova.clients", "fpga_nova.nova", "fpga_nova.patcher"),
+        *("fpga_nova.core.images", "fpga_nova.cells", "fpga_nova.cli", "fpga_nova.clients", "fpga_nova.nova"),
+        "fpga_nova.patcher",
     },
     "fpga_hooks": {"fpga_nova.nova"},
 }

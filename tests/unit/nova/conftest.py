@@ -15,6 +15,7 @@ import time
 import uuid
 
 import pytest
+import sqlalchemy as sa
 
 from tests.unit.nova import patched
 from tests.unit.nova.card import Card
@@ -42,6 +43,20 @@ def patched_path() -> pathlib.Path:
 def card(tmp_path):
     """A card of two regions."""
     return Card(tmp_path / "card", 2)
+
+
+@pytest.fixture(params=["sqlite", "mariadb"])
+def database(request, tmp_path):
+    """Address of an empty database."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path}/nova.sqlite"
+    socket = request.getfixturevalue("mariadb")
+    name = f"nova_{uuid.uuid4().hex}"
+    engine = sa.create_engine(f"mysql+pymysql://root@localhost/?unix_socket={socket}")
+    with engine.begin() as connection:
+        connection.execute(sa.schema.CreateSchema(name))
+    engine.dispose()
+    return f"mysql+pymysql://root@localhost/{name}?unix_socket={socket}&charset=utf8"
 
 
 @pytest.fixture(scope="session")

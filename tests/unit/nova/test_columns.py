@@ -7,7 +7,6 @@ import os
 import pathlib
 import subprocess
 import sys
-import uuid
 
 import pytest
 import sqlalchemy as sa
@@ -16,20 +15,6 @@ from fpga_nova.nova import columns
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 TABLES = ("compute_nodes", "shadow_compute_nodes", "instances", "shadow_instances")
-
-
-@pytest.fixture(params=["sqlite", "mariadb"])
-def database(request, tmp_path):
-    """Address of an empty database."""
-    if request.param == "sqlite":
-        return f"sqlite:///{tmp_path}/nova.sqlite"
-    socket = request.getfixturevalue("mariadb")
-    name = f"nova_{uuid.uuid4().hex}"
-    engine = sa.create_engine(f"mysql+pymysql://root@localhost/?unix_socket={socket}")
-    with engine.begin() as connection:
-        connection.execute(sa.schema.CreateSchema(name))
-    engine.dispose()
-    return f"mysql+pymysql://root@localhost/{name}?unix_socket={socket}&charset=utf8"
 
 
 @pytest.fixture
