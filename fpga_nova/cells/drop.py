@@ -19,10 +19,10 @@ class InUse(errors.FpgaError):
 
 
 def drop(files: Sequence[str], dirs: Sequence[str], force: bool, dry_run: bool) -> list[str]:
-    """Drop the columns of each cell; return a line for each table that had some. Nothing is done where there are none.
+    """Drop the columns of each cell; return a line for each that was there. Nothing is done where there are none.
 
     Every cell is looked at before the first is touched. MariaDB and MySQL cannot take an ALTER TABLE back: one that
-    is cut short between two tables is completed by the next call.
+    is cut short between two columns is completed by the next call.
 
     :param files: configuration files of Nova, as of :func:`fpga_nova.cells.configuration.load`
     :param dirs: the same
