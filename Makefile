@@ -44,10 +44,11 @@ lint: tests ## Check style and types
 
 unit: tests ## Run the unit tests, and see that the committed bitstreams are those of their Verilog
 	@$(MAKE) -C accelerators check
-	$(VENV)/python -m pytest tests/unit
+	$(VENV)/python -m pytest --numprocesses logical --dist worksteal tests/unit
 
 nova-tests: tests ## Let Nova's own tests judge the patch, without it and with it; NOVA=26 to 34
-	@$(VENV)/python -m build_scripts.nova_tests $(if $(NOVA),--nova $(NOVA)) $(if $(SELECT),--select $(SELECT))
+	@$(VENV)/python -m build_scripts.nova_tests $(if $(NOVA),--nova $(NOVA)) $(if $(SELECT),--select $(SELECT)) \
+		$(if $(SUITE),--suite $(SUITE))
 
 nova-tests-touched: tests ## Run Nova's own tests of what the patch touches, with it alone
 	@$(VENV)/python -m build_scripts.nova_tests --select touched --patched-only

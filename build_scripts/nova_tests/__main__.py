@@ -14,7 +14,7 @@ import yaml
 from build_scripts.lib import paths
 from build_scripts.lib.errors import CloudError
 from build_scripts.lib.state import State
-from build_scripts.nova_tests import environment, judge
+from build_scripts.nova_tests import environment, judge, suite
 from fpga_nova.patcher import series
 
 _RECORD_HEAD = """\
@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="nova_tests", description=__doc__)
     parser.add_argument("--nova", type=int, default=34, metavar="SERIES", help="series of Nova (default: 34)")
     parser.add_argument("--select", help="a selection of selections.yaml (default: what it says for the series)")
+    parser.add_argument("--suite", choices=suite.SUITES, help="only this part of the selection")
     record = parser.add_mutually_exclusive_group()
     record.add_argument(
         "--patched-only",
@@ -61,6 +62,8 @@ def _run(state: State, arguments: argparse.Namespace) -> int:
         version = series.load().releases[arguments.nova].tried[0]
         select = arguments.select or release["select"]
         selection = data["selections"][select]
+        if arguments.suite:
+            selection = {arguments.suite: selection[arguments.suite]}
     except KeyError as error:
         raise CloudError(f"there is no {error}: see tests/nova/selections.yaml and patches/series.yaml") from error
     records = _load("unpatched.yaml")
