@@ -46,7 +46,9 @@ def patch(site: Site) -> str:
     except errors.FpgaError as error:
         raise Failed(f"{error}") from error
     if status.state is not State.APPLIED:
-        raise Failed(f"Nova {nova.version} at {nova.package} is {_what(status)}; {_FIX[status.state]}")
+        # Nova makes objects older for older peers, but no conductor can read what it does not know itself.
+        urgent = "; patched compute hosts do not work under this controller until then" if site.controls else ""
+        raise Failed(f"Nova {nova.version} at {nova.package} is {_what(status)}; {_FIX[status.state]}{urgent}")
     return f"Nova {nova.version} at {nova.package}: {status.text}"
 
 

@@ -77,6 +77,11 @@ class Site:
             running.add("compute")
         return frozenset(running)
 
+    @property
+    def controls(self) -> bool:
+        """Whether this host is one of the controllers."""
+        return bool(self.roles - {"compute"})
+
     def require_fpga(self) -> None:
         """Return if this host's FPGAs are to be used.
 

@@ -11,6 +11,8 @@ import pathlib
 import re
 from typing import Any
 
+from oslo_upgradecheck.upgradecheck import Code
+
 from build_scripts.lib import client, paths
 from build_scripts.lib.errors import CloudError
 from build_scripts.lib.module import ini
@@ -136,11 +138,16 @@ class Story(Telling):
         site.stop()
         self.check(": not patched" in of.patch("status", expect=3), f"{of.version}: status says not patched")
         self.check("nova-manage db sync" in of.patch("apply"), f"{of.version}: fpga-nova patch apply")
+        columns, reports = "Columns in Nova's database", "Regions that compute nodes report"
+        said = self.doctor(of)[columns]
+        self.check(said[0] == Code.FAILURE and all(cell in said[1] for cell in (CELL0, CELL1)), f"doctor: {said[1]}")
         self.sync(of)
         self.columns_there(of)
         self.maintain(of)
         site.start(of, dict.fromkeys(COMPUTES, of))
         self.counted(dict.fromkeys(COMPUTES, 0))
+        said = self.doctor(of)
+        self.check(said[columns][0] == said[reports][0] == Code.SUCCESS, f"doctor: {said[reports][1]}")
         self.offer_core()
         self.servers_there(self.old)
         self.delete(self.old.pop())
@@ -419,6 +426,13 @@ class Story(Telling):
     def compute_service(self, host: str) -> Any:
         """Return a host's nova-compute as the API has it."""
         return next(one for one in self.cloud.compute.services() if one.host == host)
+
+    def doctor(self, of: Nova) -> dict[str, tuple[int, str]]:
+        """Return what the doctor finds on the controller: result and details by the name of the check."""
+        command = [of.bin("python"), "-W", "ignore", "-m", "fpga_nova.patcher.cli", "doctor", "--role", "conductor"]
+        done = self.site.run("controller", [*command, "--json"], of, expect=(0, 1, 2))
+        checks = json.loads(done.stdout.splitlines()[-1])["checks"]
+        return {one["check"]: (one["result"], one["details"]) for one in checks}
 
     def tracked(self, host: str) -> None:
         """Require that a host's resource tracker reports a VCPU for each server that is there."""

@@ -540,6 +540,7 @@ def test_services(world, running, own_nova):
     assert code == FAILURE
     for title in ("Patch of Nova", SERVICES):
         assert rows[title][0] == FAILURE and "not patched; run `fpga-nova patch apply`" in rows[title][1]
+    assert rows["Patch of Nova"][1].endswith("; patched compute hosts do not work under this controller until then")
     assert rows[FPGAFILTER][0] == FAILURE and "available_filters" in rows[FPGAFILTER][1]
 
 
