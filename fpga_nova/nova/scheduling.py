@@ -17,8 +17,13 @@ def update_host_state(host_state: Any, compute: Any) -> None:
 
     A node that reports none (an unpatched nova-compute, or one without FPGAs) counts as one without regions.
     """
-    host_state.fpga_regions = (compute.fpga_regions if "fpga_regions" in compute else None) or 0
-    host_state.fpga_regions_used = (compute.fpga_regions_used if "fpga_regions_used" in compute else None) or 0
+    # Asking an object what it has takes five times as long, and this is done for each host of each request.
+    try:
+        regions, used = compute.fpga_regions, compute.fpga_regions_used
+    except NotImplementedError:  # not set, and Nova does not load it
+        regions = used = None
+    host_state.fpga_regions = regions or 0
+    host_state.fpga_regions_used = used or 0
 
 
 def consume_from_request(host_state: Any, spec: Any) -> None:
