@@ -8,9 +8,8 @@ import hashlib
 import http.server
 import json
 import threading
-import uuid
 
-IMAGE = str(uuid.uuid4())
+IMAGE = "0e4a9a1c-6f1f-4d39-8a52-3c1c5a9d7be4"
 
 
 class Glance(http.server.BaseHTTPRequestHandler):

@@ -140,8 +140,8 @@ class Story(Telling):
         self.check("nova-manage db sync" in of.patch("apply"), f"{of.version}: fpga-nova patch apply")
         columns, reports = "Columns in Nova's database", "Regions that compute nodes report"
         said = self.doctor(of)[columns]
-        missing = said[0] == Code.FAILURE and all(f"{cell}: no compute_nodes." in said[1] for cell in ("cell0", "cell1"))
-        self.check(missing, "doctor: the columns are missing in cell0 and cell1")
+        named = all(f"{cell}: no compute_nodes." in said[1] for cell in ("cell0", "cell1"))
+        self.check(said[0] == Code.FAILURE and named, "doctor: the columns are missing in cell0 and cell1")
         self.sync(of)
         self.columns_there(of)
         self.maintain(of)

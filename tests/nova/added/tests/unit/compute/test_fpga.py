@@ -101,7 +101,7 @@ class FpgaHooksTestCase(test.NoDBTestCase):
     def test_deletion_is_hooked(self):
         recorder = Recorder()
         self.stub_out("fpga_nova.nova.hooks._hooks", lambda name: (recorder,) if name == "delete_instance" else ())
-        compute, instance = mock.MagicMock(), mock.MagicMock()
+        compute, instance = mock.MagicMock(), mock.MagicMock(system_metadata={})
         manager.ComputeManager._complete_deletion(compute, mock.sentinel.context, instance)
         before, after = recorder.calls
         self.assertEqual(("pre", compute, mock.sentinel.context, instance), before)
