@@ -32,7 +32,7 @@ SCHEDULED_HOSTS = 1000
 PROCESSES = 3
 
 #: Pairs of each comparison, and of those that take microseconds.
-ROUNDS = 24
+ROUNDS = 16
 FILTER_ROUNDS = 20
 
 
