@@ -40,7 +40,7 @@ class Worker(integrated_helpers.ProviderUsageBaseTestCase):
         enabled = CONF.filter_scheduler.enabled_filters
         self.flags(enabled_filters=[*enabled, *(["FpgaFilter"] if PATCHED else [])], group="filter_scheduler")
         self.flags(notification_format="versioned", group="notifications")  # tells when a boot is done
-        self.flags(service_down_time=1 << 30)  # services of tests do not report again
+        self.flags(service_down_time=1 << 30, report_interval=1 << 29)  # nothing but the tasks is to run
         super().setUp()
         for number in range(HOSTS):
             self._start_compute(f"host{number}")
