@@ -12,6 +12,7 @@ import json
 import pathlib
 import pwd
 import shutil
+import signal
 import socket
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -163,6 +164,8 @@ class Daemon(Module, abc.ABC):
     #: Seconds that it may take until it is well, and until it has ended.
     start_timeout: ClassVar[float] = 180
     stop_timeout: ClassVar[float] = 20
+    #: The signal that asks it to end.
+    stop_signal: ClassVar[int] = signal.SIGTERM
     #: Marks in the state's done.json whose change calls for a new start: what the process is made of.
     code: ClassVar[tuple[str, ...]] = ("venv",)
 
@@ -188,7 +191,7 @@ class Daemon(Module, abc.ABC):
         wanted = self._fingerprint()
         running = self._running()
         if running and self.state.read(self._file()).get("fingerprint") != wanted:
-            process.stop([running], self.stop_timeout)
+            process.stop([running], self.stop_timeout, self.stop_signal)
             running = None
         if running is None:
             self._require_port()
@@ -205,7 +208,7 @@ class Daemon(Module, abc.ABC):
         """Stop the process and wait until it has ended."""
         running = self._running()
         if running:
-            process.stop([running], self.stop_timeout)
+            process.stop([running], self.stop_timeout, self.stop_signal)
 
     def status(self) -> Status:
         """Return the process's number, its port, and what is wrong."""

@@ -93,9 +93,9 @@ def reap() -> None:
         child.poll()
 
 
-def stop(processes: Sequence[Process], timeout: float) -> None:
-    """End processes: ask each to, and after `timeout` seconds kill what is left."""
-    left = [process for process in processes if process.signal(signal.SIGTERM)]
+def stop(processes: Sequence[Process], timeout: float, request: int = signal.SIGTERM) -> None:
+    """End processes: ask each to by the signal `request`, and after `timeout` seconds kill what is left."""
+    left = [process for process in processes if process.signal(request)]
     deadline = time.monotonic() + timeout
     while left and time.monotonic() < deadline:
         time.sleep(0.05)

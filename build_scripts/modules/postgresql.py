@@ -6,6 +6,7 @@ from __future__ import annotations
 import pathlib
 import re
 import shutil
+import signal
 from collections.abc import Sequence
 
 from build_scripts import bootstrap
@@ -25,6 +26,7 @@ class PostgreSQL(Daemon):
 
     user = "postgres"
     port = "postgresql"
+    stop_signal = signal.SIGINT  # SIGTERM lets it wait for clients, until it is killed for being late
 
     def configure(self) -> None:
         """Install Debian's package, which brings the user, and make the directories."""
@@ -59,6 +61,14 @@ class PostgreSQL(Daemon):
             "max_connections": 300,
         }
         return [program("postgres"), "-D", _DATA, *(f"--{name}={value}" for name, value in options.items())]
+
+    def problem(self) -> str | None:
+        """Return why it does not take clients, or None: it listens before it has recovered from a crash."""
+        try:
+            self.client("pg_isready")
+        except CloudError as error:
+            return str(error)
+        return None
 
     def client(self, name: str, *arguments: str, text: str | None = None) -> str:
         """Run one of PostgreSQL's own programs as the superuser; return its output.

@@ -82,6 +82,21 @@ def test_stop_asks_first_and_kills_who_does_not_listen(tmp_path):
     assert not deaf.alive()
 
 
+def test_stop_asks_by_the_signal_that_the_daemon_listens_to(tmp_path):
+    program = (
+        "import signal, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); "
+        "signal.signal(signal.SIGINT, lambda *_: sys.exit(print('asked', flush=True))); "
+        "print('ready', flush=True); time.sleep(60)"
+    )
+    daemon = process.spawn([sys.executable, "-c", program], tmp_path / "one.log", os.environ)
+    deadline = time.monotonic() + 10
+    while "ready" not in (tmp_path / "one.log").read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.stop([daemon], 10, signal.SIGINT)
+    assert (tmp_path / "one.log").read_text() == "ready\nasked\n"
+
+
 def test_a_daemon_has_a_session_of_its_own_and_its_output_in_the_log(tmp_path):
     log = tmp_path / "logs/one.log"
     program = "import os, time; print(os.getsid(0) == os.getpid(), os.getcwd(), flush=True); time.sleep(60)"
