@@ -65,16 +65,20 @@ def test_a_name_with_blanks_and_parentheses_is_read_past(tmp_path):
         child.wait()
 
 
+def wait_until_it_says(text, log):
+    deadline = time.monotonic() + 10
+    while text not in log.read_text():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
 def test_stop_asks_first_and_kills_who_does_not_listen(tmp_path):
     polite = process.spawn([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "polite.log", os.environ)
     deaf_program = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     )
     deaf = process.spawn([sys.executable, "-c", deaf_program], tmp_path / "deaf.log", os.environ)
-    deadline = time.monotonic() + 10
-    while "deaf" not in (tmp_path / "deaf.log").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until_it_says("deaf", tmp_path / "deaf.log")
     start = time.monotonic()
     process.stop([polite, deaf], timeout=1)
     assert 1 <= time.monotonic() - start < 5
@@ -89,10 +93,7 @@ def test_stop_asks_by_the_signal_that_the_daemon_listens_to(tmp_path):
         "print('ready', flush=True); time.sleep(60)"
     )
     daemon = process.spawn([sys.executable, "-c", program], tmp_path / "one.log", os.environ)
-    deadline = time.monotonic() + 10
-    while "ready" not in (tmp_path / "one.log").read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until_it_says("ready", tmp_path / "one.log")
     process.stop([daemon], 10, signal.SIGINT)
     assert (tmp_path / "one.log").read_text() == "ready\nasked\n"
 
@@ -102,10 +103,7 @@ def test_a_daemon_has_a_session_of_its_own_and_its_output_in_the_log(tmp_path):
     program = "import os, time; print(os.getsid(0) == os.getpid(), os.getcwd(), flush=True); time.sleep(60)"
     daemon = process.spawn([sys.executable, "-c", program], log, os.environ)
     try:
-        deadline = time.monotonic() + 10
-        while not log.read_text():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        wait_until_it_says("\n", log)
         assert log.read_text() == "True /\n"
     finally:
         process.stop([daemon], timeout=1)
