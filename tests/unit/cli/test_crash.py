@@ -16,6 +16,7 @@ import pytest
 from tests.crash import killed
 from tests.crash.world import Caller, World
 from tests.unit.conftest import ROOT
+from tests.unit.waiting import wait_until
 
 KILLED = -signal.SIGKILL
 
@@ -140,9 +141,7 @@ def test_fpga_cli_is_killed_while_the_server_starts(world, point):
     if point == "before lock":  # nothing else than the lock that it was handed keeps the others away
         assert world.cli("status") == "Used regions: 1/2\n"
         world.cli("burn", "--file", world.archives["soft"], code=65)
-    deadline = time.monotonic() + 20
-    while world.cli("status") != "Used regions: 0/2\n":
-        assert time.monotonic() < deadline
+    wait_until(lambda: world.cli("status") == "Used regions: 0/2\n")
     check_all_free(world)
     time.sleep(2)  # longer than the server takes its time
     check_all_free(world)

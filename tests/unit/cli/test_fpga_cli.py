@@ -15,6 +15,7 @@ import pytest
 
 from fpga_nova.cli import parser
 from tests.unit.conftest import manifest_data, write_archive
+from tests.unit.waiting import wait_until
 
 UUID_LINE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\n")
 
@@ -231,7 +232,7 @@ def test_a_burn_waits_for_an_erase(host, core_archive):
     region = burn(host, core_archive)
     host.fault("erase", "slow 2")
     erasing = host.start("erase", region)
-    wait_for(lambda: host.states() == ["erasing"])
+    wait_until(lambda: host.states() == ["erasing"])
     assert burn(host, core_archive) == region
     assert erasing.wait(timeout=60) == 0
     erasing.communicate()
@@ -242,7 +243,7 @@ def test_a_burns_wait_is_bounded(host, core_archive):
     region = burn(host, core_archive)
     host.fault("erase", "slow 5")
     erasing = host.start("erase", region)
-    wait_for(lambda: host.states() == ["erasing"])
+    wait_until(lambda: host.states() == ["erasing"])
     assert "waited 1 s for those that fit and are being erased" in host.cli("burn", "--file", core_archive, code=65)
     assert erasing.wait(timeout=60) == 0
     erasing.communicate()
@@ -306,7 +307,7 @@ def test_an_erase_waits_for_the_burn_on_its_region(host, core_archive):
     host.fault("program", "slow 2")
     owner = str(uuid.uuid4())
     burning = host.start("burn", "--owner", owner, "--file", core_archive)
-    wait_for(lambda: host.states() == ["programming"])
+    wait_until(lambda: host.states() == ["programming"])
     host.cli("erase", "--owner", owner)
     out, _ = burning.communicate(timeout=60)
     assert burning.returncode == 0 and UUID_LINE.fullmatch(out)
@@ -318,18 +319,11 @@ def test_the_wait_is_bounded_and_says_what_for(host, core_archive):
     host.cli("status")
     host.fault("program", "slow 4")
     burning = host.start("burn", "--file", core_archive)
-    wait_for(lambda: host.states() == ["programming"])
+    wait_until(lambda: host.states() == ["programming"])
     region = host.regions()[0]["id"]
     assert "waited 1 s for the burn or erase in progress" in host.cli("erase", region, code=31)
     burning.communicate(timeout=60)
     assert host.states() == ["programmed"]
-
-
-def wait_for(condition, seconds=20):
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.05)
 
 
 def test_help_teaches(host):

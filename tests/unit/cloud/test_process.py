@@ -14,6 +14,7 @@ import time
 import pytest
 
 from build_scripts.lib import process
+from tests.unit.waiting import wait_until
 
 
 @pytest.fixture
@@ -54,9 +55,7 @@ def test_a_name_with_blanks_and_parentheses_is_read_past(tmp_path):
     odd.symlink_to("/bin/sleep")
     child = subprocess.Popen([str(odd), "60"])
     try:
-        deadline = time.monotonic() + 5
-        while "a) S 1 (b" not in pathlib.Path(f"/proc/{child.pid}/stat").read_text():
-            assert time.monotonic() < deadline
+        wait_until(lambda: "a) S 1 (b" in pathlib.Path(f"/proc/{child.pid}/stat").read_text(), 5)
         found = process.identify(child.pid)
         ticks = found.started / os.sysconf("SC_CLK_TCK")
         assert abs(time.clock_gettime(time.CLOCK_BOOTTIME) - ticks) < 10
@@ -65,20 +64,13 @@ def test_a_name_with_blanks_and_parentheses_is_read_past(tmp_path):
         child.wait()
 
 
-def wait_until_it_says(text, log):
-    deadline = time.monotonic() + 10
-    while text not in log.read_text():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-
-
 def test_stop_asks_first_and_kills_who_does_not_listen(tmp_path):
     polite = process.spawn([sys.executable, "-c", "import time; time.sleep(60)"], tmp_path / "polite.log", os.environ)
     deaf_program = (
         "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(60)"
     )
     deaf = process.spawn([sys.executable, "-c", deaf_program], tmp_path / "deaf.log", os.environ)
-    wait_until_it_says("deaf", tmp_path / "deaf.log")
+    wait_until(lambda: "deaf" in (tmp_path / "deaf.log").read_text(), 10)
     start = time.monotonic()
     process.stop([polite, deaf], timeout=1)
     assert 1 <= time.monotonic() - start < 5
@@ -93,7 +85,7 @@ def test_stop_asks_by_the_signal_that_the_daemon_listens_to(tmp_path):
         "print('ready', flush=True); time.sleep(60)"
     )
     daemon = process.spawn([sys.executable, "-c", program], tmp_path / "one.log", os.environ)
-    wait_until_it_says("ready", tmp_path / "one.log")
+    wait_until(lambda: "ready" in (tmp_path / "one.log").read_text(), 10)
     process.stop([daemon], 10, signal.SIGINT)
     assert (tmp_path / "one.log").read_text() == "ready\nasked\n"
 
@@ -103,7 +95,7 @@ def test_a_daemon_has_a_session_of_its_own_and_its_output_in_the_log(tmp_path):
     program = "import os, time; print(os.getsid(0) == os.getpid(), os.getcwd(), flush=True); time.sleep(60)"
     daemon = process.spawn([sys.executable, "-c", program], log, os.environ)
     try:
-        wait_until_it_says("\n", log)
+        wait_until(lambda: "\n" in log.read_text(), 10)
         assert log.read_text() == "True /\n"
     finally:
         process.stop([daemon], timeout=1)

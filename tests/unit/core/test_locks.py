@@ -8,11 +8,11 @@ import fcntl
 import os
 import subprocess
 import sys
-import time
 
 import pytest
 
 from fpga_nova.core import locks
+from tests.unit.waiting import wait_until
 
 #: Holds a lock and hands it to a `cat` that ends with its input, then dies of SIGKILL.
 _HANDS_OVER = """
@@ -53,10 +53,7 @@ def test_a_child_keeps_what_it_was_handed(tmp_path, handed):
     assert held(path) is handed
     os.close(writing)  # which ends the child
     process.stdout.close()
-    deadline = time.monotonic() + 20
-    while held(path):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not held(path))
 
 
 def test_a_lock_ends_even_if_a_child_lives_on(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from fpga_nova import errors
 from fpga_nova.core import locks
 from fpga_nova.core import tool as tools
+from tests.unit.waiting import wait_until
 
 FAILURE = errors.ProgrammingFailed
 
@@ -33,13 +34,6 @@ def alive(pid: int) -> bool:
         return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
-
-
-def wait_until(condition) -> None:
-    deadline = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_arguments_reach_it_as_they_are(make):

@@ -11,19 +11,13 @@ import time
 import pytest
 
 from tests.unit.devices import benches, stand_ins
-
-
-def wait_for(path) -> None:
-    deadline = time.monotonic() + 20
-    while not path.exists():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+from tests.unit.waiting import wait_until
 
 
 def kill_while_loading(bench, archive, seconds: float) -> None:
     bench.fault(f"slow {seconds}")
     process = bench.host.start("burn", "--file", archive)
-    wait_for(bench.tool.parent / "started")
+    wait_until((bench.tool.parent / "started").exists)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=20)
     bench.fault(None)
@@ -52,10 +46,7 @@ def test_recover_leaves_the_region_until_the_tool_has_ended(bench):
     afu = bench.sysfs / "class/fpga_region/region0/dfl-port.0/afu_id"
     blank = afu.read_text()
     assert erases(bench) == before
-    deadline = time.monotonic() + 30
-    while afu.read_text() == blank:  # the tool goes on to its end
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
+    wait_until(lambda: afu.read_text() != blank, 30)  # the tool goes on to its end
     assert erases(bench) == before
     time.sleep(0.5)
     bench.host.cli("recover")
@@ -93,7 +84,7 @@ def test_the_tools_id_of_its_region_is_not_lost(tmp_path):
     bench.host.cli("status")
     kill_while_loading(bench, archive, 2)
     regions = bench.tool.parent / "regions.json"
-    wait_for(regions)
+    wait_until(regions.exists)
     time.sleep(0.5)
     assert any(json.loads(regions.read_text()))
     bench.host.cli("recover")

@@ -18,7 +18,7 @@ import sys
 import textwrap
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -26,6 +26,7 @@ from fpga_nova import errors, model
 from fpga_nova.devices import soft
 from fpga_nova.softfpga import children, client, region, server
 from tests.unit.softfpga import conftest, toolchain
+from tests.unit.waiting import wait_until
 
 ROOT = os.geteuid() == 0
 CRC_FILE = conftest.ACCELERATORS / "crc32" / "soft-hx1k.bin"
@@ -49,13 +50,6 @@ MOODY = (
 endmodule
 """
 )
-
-
-def _wait(condition: Callable[[], object], seconds: float = 10.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.01)
 
 
 def _frame(data: bytes) -> bytes:
@@ -207,7 +201,7 @@ def test_the_limit_of_an_answer(moody: Programmed) -> None:
 def test_half_a_message_is_no_part_of_the_next(crc: Programmed) -> None:
     guest = crc.guest()
     guest.socket.sendall(struct.pack(">I", 1000) + b"half")
-    _wait(lambda: crc.status()["bytes_in"] == 4)
+    wait_until(lambda: crc.status()["bytes_in"] == 4, 10)
     guest.socket.close()
     assert client.exchange(crc.address, b"123456789") == bytes.fromhex("cbf43926")
     assert "in the middle of a message" in crc.log()
@@ -232,7 +226,7 @@ def test_the_control_socket_answers_while_the_core_is_busy(
     programmed = Programmed(device, held)
     guest = programmed.guest()
     guest.socket.sendall(_frame(b"Silent for ever"))
-    _wait(lambda: programmed.status()["bytes_in"] == 1)
+    wait_until(lambda: programmed.status()["bytes_in"] == 1, 10)
     device.verify(held, moody_bitstream)
     # And a client that has had enough can go.
     guest.socket.close()
