@@ -91,8 +91,8 @@ setup(
         ],
         "nova.api.extra_spec_validators": ["fpga = fpga_nova.nova.extra_specs"],
         "oslo.config.opts": [
-            "fpga_nova.nova = fpga_nova.config:list_nova_opts",
-            "fpga_nova.host = fpga_nova.cli.options:list_host_opts",
+            "fpga_nova.nova = fpga_nova.conf.nova_options:list_nova_opts",
+            "fpga_nova.host = fpga_nova.host_config:list_host_opts",
         ],
     },
 )

@@ -14,7 +14,7 @@ import sys
 import shtab
 from argparse_manpage.manpage import Manpage
 
-from fpga_nova.cli import parser as cli
+from fpga_nova.fpga_cli import parser as cli
 
 SHARE = pathlib.Path(__file__).resolve().parents[1] / "share"
 

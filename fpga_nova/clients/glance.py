@@ -14,7 +14,7 @@ from glanceclient.v2 import client
 from keystoneauth1 import exceptions as ksa_exceptions
 
 from fpga_nova import errors, model
-from fpga_nova.core import images
+from fpga_nova.ip_cores import images
 
 #: The tag that every IP core's image carries.
 TAG = "FPGA"

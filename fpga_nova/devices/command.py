@@ -27,10 +27,10 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.core.tool import Tool
-from fpga_nova.devices import entries
-from fpga_nova.devices.base import Device
-from fpga_nova.devices.probed import PROBE_TIMEOUT, Probed
+from fpga_nova.devices.common import entries
+from fpga_nova.devices.common.probed import PROBE_TIMEOUT, Probed
+from fpga_nova.driver import Device
+from fpga_nova.system.tool import Tool
 
 _FIELDS = {
     "name": entries.NAME,

@@ -34,9 +34,9 @@ from collections.abc import Iterator, Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.core.tool import Tool
-from fpga_nova.devices import entries, identity, sysfs
-from fpga_nova.devices.base import Device
+from fpga_nova.devices.common import entries, identity, sysfs
+from fpga_nova.driver import Device
+from fpga_nova.system.tool import Tool
 
 LOG = logging.getLogger(__name__)
 

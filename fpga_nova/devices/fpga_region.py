@@ -33,10 +33,10 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.core.tool import Tool
-from fpga_nova.devices import entries, identity, sysfs
-from fpga_nova.devices.base import Device
-from fpga_nova.devices.probed import Probed
+from fpga_nova.devices.common import entries, identity, sysfs
+from fpga_nova.devices.common.probed import Probed
+from fpga_nova.driver import Device
+from fpga_nova.system.tool import Tool
 
 _KERNEL_NAME = entries.Field(re.compile(r"[a-z][a-z_]{0,15}[0-9]{1,4}", re.ASCII), "a name that the kernel gave")
 _FIELDS = {

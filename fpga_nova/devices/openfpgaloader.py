@@ -30,11 +30,11 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, formats, model
-from fpga_nova.core import scratch
-from fpga_nova.core.tool import Tool
-from fpga_nova.devices import entries, identity
-from fpga_nova.devices.base import Device
-from fpga_nova.devices.probed import PROBE_TIMEOUT, Probed
+from fpga_nova.devices.common import entries, identity
+from fpga_nova.devices.common.probed import PROBE_TIMEOUT, Probed
+from fpga_nova.driver import Device
+from fpga_nova.system import scratch
+from fpga_nova.system.tool import Tool
 
 REGION_TYPE = "whole"
 

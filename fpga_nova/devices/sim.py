@@ -26,8 +26,8 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.devices.base import Device
-from fpga_nova.devices.cardlist import parse, pluggable
+from fpga_nova.devices.common.cardlist import parse, pluggable
+from fpga_nova.driver import Device
 
 #: Bytes that are copied at once.
 _PIECE = 1 << 20

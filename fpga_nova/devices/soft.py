@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The soft FPGA's driver: cards that the operator names, regions that run real iCE40 bitstreams on the host.
 
-A card is there while its directory `<state_path>/soft/NAME` is (:func:`fpga_nova.devices.cardlist.pluggable`):
+A card is there while its directory `<state_path>/soft/NAME` is (:func:`fpga_nova.devices.common.cardlist.pluggable`):
 removing the directory pulls the card, making it again puts it back.
 """
 
@@ -16,10 +16,13 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, formats, model
-from fpga_nova.core import locks
-from fpga_nova.devices import base, cardlist
-from fpga_nova.softfpga import cache, confine, region, server
-from fpga_nova.softfpga.boards import BOARDS, PARTS, REGION_TYPE, Board
+from fpga_nova.devices.common import cardlist
+from fpga_nova.driver import Device
+from fpga_nova.softfpga import confine
+from fpga_nova.softfpga.decoder import fabric_cache
+from fpga_nova.softfpga.decoder.boards import BOARDS, PARTS, REGION_TYPE, Board
+from fpga_nova.softfpga.runtime import region, server
+from fpga_nova.system import locks
 
 VENDOR = "lattice"
 
@@ -27,7 +30,7 @@ VENDOR = "lattice"
 MAX_BITSTREAM = 1 << 20
 
 
-class SoftDevice(base.Device):
+class SoftDevice(Device):
     """Soft cards."""
 
     options = (
@@ -87,7 +90,7 @@ the core is reset. Read by fpga-cli.
             content = _read(bitstream)
             soft.make()
             soft.stop()
-            fabric = cache.Cache(self.state_path / "cache" / "fabrics", who).fabric(board, content)
+            fabric = fabric_cache.Cache(self.state_path / "cache" / "fabrics", who).fabric(board, content)
             soft.write_configuration(content)
             soft.start(
                 server.Order(

@@ -34,11 +34,11 @@ from typing import Any
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.core import scratch
-from fpga_nova.core import tool as tools
-from fpga_nova.devices import entries, identity, sysfs
-from fpga_nova.devices.base import Device
-from fpga_nova.devices.probed import PROBE_TIMEOUT
+from fpga_nova.devices.common import entries, identity, sysfs
+from fpga_nova.devices.common.probed import PROBE_TIMEOUT
+from fpga_nova.driver import Device
+from fpga_nova.system import scratch
+from fpga_nova.system import tool as tools
 
 LOG = logging.getLogger(__name__)
 

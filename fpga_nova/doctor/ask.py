@@ -9,14 +9,16 @@ from __future__ import annotations
 import sys
 
 from fpga_nova import errors
-from fpga_nova.clients import runner
+from fpga_nova.clients import fpga_cli_runner
 
 
 def main() -> int:
     """Print `Used regions: u/t`, or why there is no answer."""
     command, root_helper = sys.argv[1:]
     try:
-        usage = runner.Runner(command, root_helper, runner.QUERY_TIMEOUT, runner.QUERY_TIMEOUT).status()
+        usage = fpga_cli_runner.Runner(
+            command, root_helper, fpga_cli_runner.QUERY_TIMEOUT, fpga_cli_runner.QUERY_TIMEOUT
+        ).status()
     except errors.FpgaError as error:
         print(error)
         return 1

@@ -8,11 +8,12 @@ from typing import Any
 from keystoneauth1 import exceptions as ksa_exceptions
 from keystoneauth1 import loading
 
-from fpga_nova import config, errors
+from fpga_nova import errors
 from fpga_nova.clients import glance
-from fpga_nova.core import images
+from fpga_nova.conf import GROUP
 from fpga_nova.doctor.findings import Failed, NotChecked
 from fpga_nova.doctor.site import Site
+from fpga_nova.ip_cores import images
 from fpga_nova.nova import cores
 
 _FILTER = "FpgaFilter"
@@ -93,7 +94,7 @@ def credentials(site: Site) -> str:
 
     host.require_own(site)
     try:
-        session, adapter = glance.session_from_conf(site.fpga, config.GROUP)
+        session, adapter = glance.session_from_conf(site.fpga, GROUP)
         return _formats(session, adapter)
     except errors.ImageNotAvailable as error:
         raise Failed(f"{error}; see auth_type and its options in {site.fpga_config}") from error

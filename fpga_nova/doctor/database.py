@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from fpga_nova.cells import databases
 from fpga_nova.doctor.findings import DoesNotApply, Doubtful, Failed, Finding, NotChecked, worst
 from fpga_nova.doctor.site import Site
 from fpga_nova.nova import columns as ours
+from fpga_nova.nova_db import databases
 
 #: Most hosts that a line names.
 _LISTED = 8

@@ -11,13 +11,13 @@ import subprocess
 import sys
 
 from fpga_nova import errors, paths
-from fpga_nova.clients import runner
+from fpga_nova.clients import fpga_cli_runner
 from fpga_nova.doctor import guarded, processes, rootwrap
 from fpga_nova.doctor.findings import DoesNotApply, Doubtful, Failed, Finding, NotChecked, worst
 from fpga_nova.doctor.site import Site
 
 #: Seconds for a status through sudo and rootwrap, with the imports of three interpreters.
-_PATIENCE = runner.QUERY_TIMEOUT + 30
+_PATIENCE = fpga_cli_runner.QUERY_TIMEOUT + 30
 
 
 def options(site: Site) -> str:
@@ -70,7 +70,7 @@ def executable(site: Site) -> str:
     except processes.Unknown:
         pass  # it is no script, or one of env(1)
     else:
-        if path.name == runner.OWN_NAME and what[-1].resolve() == pathlib.Path(sys.executable).resolve():
+        if path.name == fpga_cli_runner.OWN_NAME and what[-1].resolve() == pathlib.Path(sys.executable).resolve():
             what.append(pathlib.Path(paths.__file__).parent)
     try:
         reasons = [why for each in what if (why := guarded.changeable(each))]
@@ -105,7 +105,7 @@ def configuration(site: Site) -> str:
         raise NotChecked(f"{path}: {error.strerror}; run the doctor as root") from error
     if state.st_uid != 0 or state.st_mode & 0o077:
         raise Failed(f"{path} must be root's alone; chown root:root {path}; chmod 0600 {path}")
-    from fpga_nova.cli import options as cli_options
+    from fpga_nova import host_config as cli_options
 
     cli_options.rules(site.fpga)
     return f"{path}: drivers {', '.join(site.fpga.fpga.devices)}"
@@ -149,7 +149,7 @@ def require_own(site: Site) -> None:
     :raises DoesNotApply: they are not
     """
     site.require_fpga()
-    if site.conf.fpga_exec and pathlib.PurePath(site.conf.fpga_exec).name != runner.OWN_NAME:
+    if site.conf.fpga_exec and pathlib.PurePath(site.conf.fpga_exec).name != fpga_cli_runner.OWN_NAME:
         raise DoesNotApply(f"{site.conf.fpga_exec} stands in for fpga-cli")
 
 

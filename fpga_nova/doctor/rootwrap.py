@@ -15,7 +15,7 @@ from typing import Any
 
 from oslo_rootwrap import wrapper
 
-from fpga_nova.clients import runner
+from fpga_nova.clients import fpga_cli_runner
 from fpga_nova.doctor import guarded
 from fpga_nova.doctor.findings import DoesNotApply, Doubtful, Failed, Finding, NotChecked, worst
 from fpga_nova.doctor.site import Site
@@ -25,7 +25,7 @@ _ID = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
 _SERVER = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"
 _PROJECT = "6f70656e737461636b20342065766572"
 
-# What fpga_nova.clients.runner calls: the contract, and what it calls beyond it of our own fpga-cli.
+# What fpga_nova.clients.fpga_cli_runner calls: the contract, and what it calls beyond it of our own fpga-cli.
 _CONTRACT = (("status",), ("burn", _ID), ("erase", _ID))
 _OWN = (
     ("list", "-f", "json"),
@@ -130,7 +130,7 @@ def admission(site: Site) -> str:
     command = site.conf.fpga_exec
     if not command:
         raise NotChecked("fpga_exec is not set")
-    own = pathlib.PurePath(command).name == runner.OWN_NAME
+    own = pathlib.PurePath(command).name == fpga_cli_runner.OWN_NAME
     missing = [words for words in (*_CONTRACT, *(_OWN if own else ())) if rootwrap.admits(command, *words) is None]
     found: list[Finding] = []
     if missing:
@@ -167,8 +167,8 @@ def files(site: Site) -> str:
 
 
 def _remedy(rootwrap: Rootwrap, command: str, own: bool) -> str:
-    if own and command != runner.OWN_NAME:
-        return f"the filter knows the bare name: fpga_exec = {runner.OWN_NAME}"
+    if own and command != fpga_cli_runner.OWN_NAME:
+        return f"the filter knows the bare name: fpga_exec = {fpga_cli_runner.OWN_NAME}"
     target = next((each for each in rootwrap.directories if each), "a directory of filters_path")
     if not own:
         return f"write a filter for it into {target}, as the head of fpga.filters says"

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpga_nova import errors, paths
-from fpga_nova.cells import configuration
 from fpga_nova.doctor import processes
 from fpga_nova.doctor.findings import DoesNotApply, NotChecked
+from fpga_nova.nova_db import configuration
 
 #: What a host may be: the services that it runs.
 ROLES = ("api", "scheduler", "conductor", "compute")
@@ -110,7 +110,7 @@ class Site:
         :raises fpga_nova.errors.ConfigurationInvalid: it cannot be used
         :raises NotChecked: it may not be read
         """
-        from fpga_nova.cli import options
+        from fpga_nova import host_config
 
         try:
             self.fpga_config.open("rb").close()
@@ -118,4 +118,4 @@ class Site:
             raise NotChecked(f"only root can read {self.fpga_config}; run the doctor as root") from error
         except OSError:
             pass  # it says itself what is the matter with it
-        return options.load([str(self.fpga_config)], glance=True)
+        return host_config.load([str(self.fpga_config)], glance=True)

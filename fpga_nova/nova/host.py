@@ -9,7 +9,7 @@ from typing import Any
 
 from nova import utils
 
-from fpga_nova.clients import runner
+from fpga_nova.clients import fpga_cli_runner
 from fpga_nova.nova import options, tracking
 
 _lock = threading.Lock()
@@ -33,10 +33,12 @@ def _new_tracker(conf: Any) -> tracking.Tracker:
     return tracking.Tracker(_new_runner(conf), conf.fpga_simulation_mode)
 
 
-def _new_runner(conf: Any) -> runner.Runner | None:
+def _new_runner(conf: Any) -> fpga_cli_runner.Runner | None:
     if not conf.fpga_exec:
         return None
-    return runner.Runner(conf.fpga_exec, utils.get_root_helper(), conf.fpga.burn_timeout, conf.fpga.erase_timeout)
+    return fpga_cli_runner.Runner(
+        conf.fpga_exec, utils.get_root_helper(), conf.fpga.burn_timeout, conf.fpga.erase_timeout
+    )
 
 
 def holds(server: str, region_id: str) -> bool:

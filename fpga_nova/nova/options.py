@@ -7,13 +7,13 @@ from typing import Any
 
 import nova.conf
 
-from fpga_nova import config
+from fpga_nova.conf import GROUP, nova_options
 
 
 def register(conf: Any) -> None:
     """Register the options with `conf`, an `oslo_config.cfg.ConfigOpts`; again is harmless."""
-    conf.register_opts(config.NOVA_DEFAULT_OPTS)
-    conf.register_opts(config.NOVA_OPTS, group=config.GROUP)
+    conf.register_opts(nova_options.NOVA_DEFAULT_OPTS)
+    conf.register_opts(nova_options.NOVA_OPTS, group=GROUP)
 
 
 CONF = nova.conf.CONF

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Collection
 
 from fpga_nova import errors, model
-from fpga_nova.clients import runner as runner_module
+from fpga_nova.clients import fpga_cli_runner as runner_module
 
 LOG = logging.getLogger(__name__)
 

@@ -139,9 +139,9 @@ def _drop_columns(arguments: argparse.Namespace) -> int:
             "patch revert` every Nova of the cloud first, and restart its services"
         )
     # Imported only here: to patch a Nova takes nothing of what a database takes.
-    from fpga_nova.cells import drop
+    from fpga_nova.nova_db import drop_columns
 
-    done = drop.drop(arguments.config_file, arguments.config_dir, arguments.force, arguments.dry_run)
+    done = drop_columns.drop(arguments.config_file, arguments.config_dir, arguments.force, arguments.dry_run)
     for line in done:
         print(f"  {'would drop' if arguments.dry_run else 'dropped'} {line}")
     if not done:

@@ -12,11 +12,12 @@ from collections.abc import Callable, Sequence
 
 # What fpga-cli imports only when it needs it is imported here once.
 import fpga_nova.clients.glance
-import fpga_nova.config
-import fpga_nova.core.archive
+import fpga_nova.conf.host_options
 import fpga_nova.devices.sim
-import fpga_nova.devices.soft  # noqa: F401
-from fpga_nova.cli import commands, main, options  # noqa: F401
+import fpga_nova.devices.soft
+import fpga_nova.host_config
+import fpga_nova.ip_cores.archive  # noqa: F401
+from fpga_nova.fpga_cli import commands, main  # noqa: F401
 
 
 def start(arguments: Sequence[object], stdout: int, stderr: int, prepare: Callable[[], None] = lambda: None) -> int:

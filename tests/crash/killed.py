@@ -15,13 +15,14 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
-from fpga_nova.core.cache import Cache
-from fpga_nova.core.store import Store
 from fpga_nova.devices.sim import SimDevice
 from fpga_nova.devices.soft import SoftDevice
+from fpga_nova.ip_cores.bitstream_cache import Cache
 from fpga_nova.model import RegionState
-from fpga_nova.softfpga import cache, children
-from fpga_nova.softfpga.region import SoftRegion
+from fpga_nova.regions.store import Store
+from fpga_nova.softfpga import children
+from fpga_nova.softfpga.decoder import fabric_cache
+from fpga_nova.softfpga.runtime.region import SoftRegion
 
 DRIVERS = {"sim": SimDevice, "soft": SoftDevice}
 
@@ -44,7 +45,7 @@ SERVER = ["before lock", "after lock", "after listen", "before confine", "after 
 
 _STEPS: dict[str, tuple[type, str]] = {
     "keep": (Cache, "keep"),
-    "fabric": (cache.Cache, "fabric"),
+    "fabric": (fabric_cache.Cache, "fabric"),
     "stop": (SoftRegion, "stop"),
     "write": (SoftRegion, "write_configuration"),
     "start": (SoftRegion, "start"),

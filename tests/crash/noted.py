@@ -10,8 +10,8 @@ import os
 import pathlib
 import sys
 
-from fpga_nova.cli import main
-from fpga_nova.core.store import Store
+from fpga_nova.fpga_cli import main
+from fpga_nova.regions.store import Store
 from tests.crash import killed
 
 

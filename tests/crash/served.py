@@ -8,8 +8,9 @@ import signal
 import sys
 import time
 
-from fpga_nova.softfpga import confine, server
-from fpga_nova.softfpga.loaded import Image
+from fpga_nova.softfpga import confine
+from fpga_nova.softfpga.runtime import server
+from fpga_nova.softfpga.runtime.loaded import Image
 from tests.crash import killed
 
 #: Seconds that the server takes its time after it has killed fpga-cli: others look at the region meanwhile.

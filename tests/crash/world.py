@@ -259,6 +259,6 @@ class Caller:
 
 
 def _blank() -> bytes:
-    from fpga_nova.softfpga.boards import BOARDS
+    from fpga_nova.softfpga.decoder.boards import BOARDS
 
     return BOARDS["soft-hx1k"].blank()

@@ -10,10 +10,10 @@ eventlet.monkey_patch()
 import sys  # noqa: E402
 
 from fpga_nova import errors  # noqa: E402
-from fpga_nova.clients import runner  # noqa: E402
+from fpga_nova.clients import fpga_cli_runner  # noqa: E402
 
 if __name__ == "__main__":
     try:
-        runner.Runner(sys.argv[1], "", burn_timeout=1, erase_timeout=1).erase("", "region")
+        fpga_cli_runner.Runner(sys.argv[1], "", burn_timeout=1, erase_timeout=1).erase("", "region")
     except errors.FpgaError as error:
         print(error)

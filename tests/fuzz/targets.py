@@ -26,10 +26,10 @@ from typing import Callable
 import atheris
 
 from fpga_nova import errors, formats
-from fpga_nova.core import archive, manifest, policy, signatures
 from fpga_nova.formats import base
-from tests.unit.core import signing
+from fpga_nova.ip_cores import archive, manifest, policy, signatures
 from tests.unit.formats import builders
+from tests.unit.ip_cores import signing
 
 #: Most bytes of an archive here; small, so that a bomb shows as a breach of the memory limit or the time limit.
 MAX_ARCHIVE = 1 << 20

@@ -100,7 +100,7 @@ class Host:
     def start(
         self, *arguments: str | pathlib.Path, stdout: int = subprocess.PIPE, stdin: int = subprocess.DEVNULL
     ) -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "fpga_nova.cli", "--config-file", self.config_file, *arguments]
+        command = [sys.executable, "-m", "fpga_nova.fpga_cli", "--config-file", self.config_file, *arguments]
         return subprocess.Popen(
             list(map(str, command)),
             cwd=ROOT,

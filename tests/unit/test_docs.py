@@ -28,7 +28,7 @@ import pytest
 from oslo_config import generator
 
 from fpga_nova import errors
-from fpga_nova.core import manifest
+from fpga_nova.ip_cores import manifest
 from fpga_nova.patcher import series
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -105,7 +105,7 @@ def test_the_readme_has_every_exit_code():
 
 
 def test_help_has_every_exit_code():
-    command = [sys.executable, "-m", "fpga_nova.cli", "--help"]
+    command = [sys.executable, "-m", "fpga_nova.fpga_cli", "--help"]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     listed = text[text.index("exit codes:") : text.index("examples:")]
     said = {int(code) for code in re.findall(r"(?:^|\s{2}|; )(\d+)\s+[a-z]", listed, re.MULTILINE)}
@@ -187,12 +187,12 @@ def test_messages_in_the_manual_are_those_of_the_code():
 
 
 def test_every_command_is_in_the_manual():
-    command = [sys.executable, "-m", "fpga_nova.cli", "--help"]
+    command = [sys.executable, "-m", "fpga_nova.fpga_cli", "--help"]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = re.findall(r"^    ([a-z]+) ", text[text.index("commands:") : text.index("exit codes:")], re.MULTILINE)
     page = (DOCS / "operator" / "fpga-cli.rst").read_text()
     assert len(names) > 5
-    assert [name for name in names if f"python -m fpga_nova.cli {name} --help" not in page] == []
+    assert [name for name in names if f"python -m fpga_nova.fpga_cli {name} --help" not in page] == []
 
 
 def test_the_files_that_dpkg_complains_of_are_those_that_the_series_changes():

@@ -14,8 +14,8 @@ import sys
 import pytest
 
 from fpga_nova import paths
-from fpga_nova.cli import parser
-from fpga_nova.core import audit
+from fpga_nova.fpga_cli import parser
+from fpga_nova.regions import audit_log
 
 ETC = pathlib.Path(__file__).resolve().parents[2] / "etc"
 UNITS = sorted((ETC / "systemd").iterdir())
@@ -69,7 +69,7 @@ LOGROTATE = shutil.which("logrotate", path="/usr/sbin:/usr/bin")
 def test_logrotate_and_history(host, core_archive, tmp_path):
     """The real one turns the log over between burns, twice; history has all, but for what is compressed."""
     rules = (ETC / "logrotate.d" / "fpga-nova").read_text()
-    assert f"{paths.STATE_PATH}/{audit.FILE} {{" in rules
+    assert f"{paths.STATE_PATH}/{audit_log.FILE} {{" in rules
     config = tmp_path / "logrotate"
     config.write_text(rules.replace(paths.STATE_PATH, str(host.state_path)))
     config.chmod(0o644)
@@ -79,8 +79,8 @@ def test_logrotate_and_history(host, core_archive, tmp_path):
         host.cli("erase", burned[-1])
         subprocess.run([LOGROTATE, "--force", "--state", tmp_path / "rotated", config], check=True, timeout=60)
     burned.append(host.cli("burn", "--file", core_archive).strip())
-    names = sorted(path.name for path in host.state_path.glob(f"{audit.FILE}*"))
+    names = sorted(path.name for path in host.state_path.glob(f"{audit_log.FILE}*"))
     assert names == ["audit.log", "audit.log.1", "audit.log.2.gz", "audit.log.3.gz"]
-    assert (host.state_path / audit.FILE).stat().st_mode & 0o777 == 0o600
+    assert (host.state_path / audit_log.FILE).stat().st_mode & 0o777 == 0o600
     told = host.cli("history", "-f", "value", "-c", "command").split()
     assert told.count("burn") == 2 and told.count("erase") == 1

@@ -257,7 +257,7 @@ class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
         def fail(*args, **kwargs):
             raise UnicodeError("not in the plan")
 
-        self.stub_out("fpga_nova.clients.runner.Runner.burn", fail)
+        self.stub_out("fpga_nova.clients.fpga_cli_runner.Runner.burn", fail)
         server = self.boot(self.flavor(), state="ERROR")
         self.assertIn("FPGA: unexpected UnicodeError", server["fault"]["message"])
         self.assertEqual((1, 0), self.counts("host1"))

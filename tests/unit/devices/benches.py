@@ -16,9 +16,8 @@ import zipfile
 
 import pytest
 
-from fpga_nova import formats, model
-from fpga_nova.cli import options
-from fpga_nova.devices.base import Device
+from fpga_nova import formats, host_config, model
+from fpga_nova.driver import Device
 from tests.unit.conftest import ROOT, Host
 from tests.unit.devices import stand_ins, xvc
 
@@ -84,9 +83,9 @@ class Bench(abc.ABC):
         """End what runs."""
 
     def device(self) -> Device:
-        conf = options.load([str(self.host.config_file)])
+        conf = host_config.load([str(self.host.config_file)])
         run_path = pathlib.Path(conf.fpga.run_path)
-        return options.driver_classes([self.driver])[self.driver](conf.fpga, self.host.state_path, run_path)
+        return host_config.driver_classes([self.driver])[self.driver](conf.fpga, self.host.state_path, run_path)
 
     def region(self, device: Device | None = None) -> model.Region:
         """Return the first region of the card as the engine would hand it over."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every driver keeps, whatever its card: the contract of `devices/base.py`, over each kind of card."""
+"""What every driver keeps, whatever its card: the contract of `fpga_nova.driver`, over each kind of card."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ import time
 
 import pytest
 
-from fpga_nova import errors, model
-from fpga_nova.cli import options
-from fpga_nova.devices import entries
+from fpga_nova import errors, host_config, model
+from fpga_nova.devices.common import entries
 from tests.unit.devices import benches
 
 MISMATCH = errors.ReadBackMismatch
@@ -187,8 +186,8 @@ def test_a_state_directory_without_a_root(bench, monkeypatch):
     bench.configure(state_path="state")
     core = bench.core()
     core = model.Bitstream(core.sha256, core.size, core.path.relative_to(bench.path), core.function_id)
-    conf = options.load([str(bench.host.config_file)])
-    driver = options.driver_classes([bench.driver])[bench.driver]
+    conf = host_config.load([str(bench.host.config_file)])
+    driver = host_config.driver_classes([bench.driver])[bench.driver]
     device = driver(conf.fpga, pathlib.Path("state"), pathlib.Path(conf.fpga.run_path))
     region = bench.region(device)
     device.erase(region)

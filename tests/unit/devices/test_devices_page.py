@@ -10,8 +10,7 @@ import textwrap
 
 import pytest
 
-from fpga_nova import errors
-from fpga_nova.cli import options
+from fpga_nova import errors, host_config
 from tests.unit.conftest import ROOT, Host, manifest_data, write_archive
 from tests.unit.devices import benches
 
@@ -28,7 +27,7 @@ def test_drivers_and_options_are_on_the_page():
     for driver in benches.ALL:
         assert f"``{driver}``" in PAGE
         if driver not in ("sim", "soft"):
-            for option in options.driver_classes([driver])[driver].options:
+            for option in host_config.driver_classes([driver])[driver].options:
                 assert option.name in PAGE
 
 
@@ -36,9 +35,9 @@ def test_drivers_and_options_are_on_the_page():
 def test_examples_are_read(block, tmp_path):
     path = tmp_path / "fpga.conf"
     path.write_text(f"{block}state_path = {tmp_path}\n")
-    conf = options.load([str(path)])
+    conf = host_config.load([str(path)])
     (name,) = conf.fpga.devices
-    device = options.driver_classes([name])[name](conf.fpga, tmp_path, tmp_path)
+    device = host_config.driver_classes([name])[name](conf.fpga, tmp_path, tmp_path)
     try:
         assert not device.discover()
     except errors.ConfigurationInvalid as error:

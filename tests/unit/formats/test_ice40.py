@@ -17,7 +17,7 @@ from tests.unit.formats import builders, reading
 from tests.unit.formats.builders import command
 
 COMMITTED = sorted((ROOT / "accelerators").glob("*/soft-hx?k.bin"))
-BLANKS = sorted((ROOT / "fpga_nova" / "softfpga" / "boards").glob("*.blank.bin"))
+BLANKS = sorted((ROOT / "fpga_nova" / "softfpga" / "decoder" / "boards").glob("*.blank.bin"))
 
 
 read = functools.partial(reading.header, "ice40")

@@ -80,7 +80,7 @@ class World:
         (path / "rootwrap.d").mkdir()
         shutil.copy(FILTERS, path / "rootwrap.d")
         (path / "bin").mkdir()
-        self.script("fpga-cli", f"{sys.executable} -m fpga_nova.cli --config-file {path}/fpga.conf")
+        self.script("fpga-cli", f"{sys.executable} -m fpga_nova.fpga_cli --config-file {path}/fpga.conf")
         for cell, name in enumerate(("cell0", "cell1")):
             self.sql(
                 "api",

@@ -12,7 +12,7 @@ import time
 import pytest
 
 from fpga_nova import errors
-from fpga_nova.clients import runner as runner_module
+from fpga_nova.clients import fpga_cli_runner as runner_module
 from tests.unit.conftest import ROOT
 from tests.unit.nova.card import Card
 
@@ -54,7 +54,7 @@ def test_an_audit_log_that_cannot_be_written_reaches_the_log(tmp_path, core_arch
     host.cli("status")
     (host.state_path / "audit.log").unlink()
     (host.state_path / "audit.log").mkdir()
-    line = f"exec {sys.executable} -m fpga_nova.cli --config-file {host.config_file} burn --file {core_archive}"
+    line = f"exec {sys.executable} -m fpga_nova.fpga_cli --config-file {host.config_file} burn --file {core_archive}"
     region = runner(script(tmp_path, f"export PYTHONPATH={ROOT}; {line}")).burn(CORE, SERVER, PROJECT)
     assert [each["id"] for each in host.regions() if each["state"] == "programmed"] == [region]
     (record,) = [record for record in caplog.records if record.levelname == "WARNING"]

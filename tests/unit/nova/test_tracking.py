@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from fpga_nova import errors
-from fpga_nova.clients.runner import Runner
+from fpga_nova.clients.fpga_cli_runner import Runner
 from fpga_nova.nova.tracking import Counts, Snapshot, Tracker
 from tests.unit.nova.card import Card
 

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import pytest
 from oslo_config import cfg
 
-from fpga_nova import config, model
+from fpga_nova import model
+from fpga_nova.conf import GROUP, host_options
 from fpga_nova.devices import soft
 
 ACCELERATORS = pathlib.Path(__file__).resolve().parents[3] / "accelerators"
@@ -22,11 +23,11 @@ def make_device(state_path: pathlib.Path, run_path: pathlib.Path, **values: obje
     """A driver with its options set as an operator's file would."""
     conf = cfg.ConfigOpts()
     conf([], default_config_files=[], default_config_dirs=[])
-    conf.register_opts(config.HOST_OPTS, group=config.GROUP)
-    conf.register_opts(soft.SoftDevice.options, group=config.GROUP)
+    conf.register_opts(host_options.HOST_OPTS, group=GROUP)
+    conf.register_opts(soft.SoftDevice.options, group=GROUP)
     values.setdefault("soft_cards", ["card0:soft-hx1k:2", "card1:soft-hx8k:1"])
     for name, value in values.items():
-        conf.set_override(name, value, group=config.GROUP)
+        conf.set_override(name, value, group=GROUP)
     return soft.SoftDevice(conf.fpga, state_path, run_path)
 
 

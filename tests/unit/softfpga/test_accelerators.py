@@ -16,8 +16,8 @@ import hypothesis
 import pytest
 from hypothesis import strategies
 
-from fpga_nova.softfpga.boards import BOARDS
-from fpga_nova.softfpga.loaded import Loaded
+from fpga_nova.softfpga.decoder.boards import BOARDS
+from fpga_nova.softfpga.runtime.loaded import Loaded
 from tests.unit.softfpga import conftest, toolchain
 
 BOTH_BOARDS = sorted(BOARDS)

@@ -18,7 +18,7 @@ import pytest
 from fpga_nova import errors, model
 from fpga_nova.devices import soft
 from fpga_nova.softfpga import client
-from fpga_nova.softfpga.boards import BOARDS
+from fpga_nova.softfpga.decoder.boards import BOARDS
 from tests.unit.softfpga import conftest
 
 CRC = {name: conftest.as_bitstream(conftest.ACCELERATORS / "crc32" / f"{name}.bin") for name in BOARDS}

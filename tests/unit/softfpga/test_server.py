@@ -24,7 +24,8 @@ import pytest
 
 from fpga_nova import errors, model
 from fpga_nova.devices import soft
-from fpga_nova.softfpga import children, client, region, server
+from fpga_nova.softfpga import children, client
+from fpga_nova.softfpga.runtime import region, server
 from tests.unit.softfpga import conftest, toolchain
 from tests.unit.waiting import wait_until
 
@@ -325,8 +326,8 @@ def test_a_server_that_cannot_start_says_why(crc: Programmed, tmp_path: pathlib.
 def test_the_kernel_names_the_holder_of_the_lock(tmp_path: pathlib.Path) -> None:
     files = region.SoftRegion(tmp_path, tmp_path / "e.sock")
     assert files.server_pid() is None
-    code = "import sys, time, pathlib; from fpga_nova.softfpga import server; server.lock(pathlib.Path(sys.argv[1]))"
-    code += "; print(1, flush=True); time.sleep(60)"
+    code = "import sys, time, pathlib; from fpga_nova.softfpga.runtime import server; "
+    code += "server.lock(pathlib.Path(sys.argv[1])); print(1, flush=True); time.sleep(60)"
     argv = [sys.executable, "-c", code, str(tmp_path / "lock")]
     holder = subprocess.Popen(argv, stdout=subprocess.PIPE, env=children.environment())
     try:

@@ -10,8 +10,8 @@ import shutil
 import pytest
 
 from fpga_nova import errors
-from fpga_nova.softfpga import asc, chip, logic
-from fpga_nova.softfpga.boards import BOARDS
+from fpga_nova.softfpga.decoder import asc, chip, logic
+from fpga_nova.softfpga.decoder.boards import BOARDS
 from tests.unit.softfpga import conftest, toolchain
 
 # The answer's bytes come in the same cycle as the message's: out follows in, as far as the handshake goes.

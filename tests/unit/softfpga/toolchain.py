@@ -6,9 +6,10 @@ from __future__ import annotations
 import pathlib
 import subprocess
 
-from fpga_nova.softfpga import cache, confine
-from fpga_nova.softfpga.boards import BOARDS
-from fpga_nova.softfpga.loaded import Image, Loaded, Why
+from fpga_nova.softfpga import confine
+from fpga_nova.softfpga.decoder import fabric_cache
+from fpga_nova.softfpga.decoder.boards import BOARDS
+from fpga_nova.softfpga.runtime.loaded import Image, Loaded, Why
 
 CELLS = pathlib.Path("/usr/share/yosys/ice40/cells_sim.v")
 
@@ -80,7 +81,7 @@ def simulate(verilog: str, message: bytes, directory: pathlib.Path) -> bytes:
 
 def load(board_name: str, bitstream: bytes, directory: pathlib.Path) -> Loaded:
     """Decode `bitstream`, one of our own, into this process."""
-    fabric = cache.Cache(directory, confine.account("nobody")).fabric(BOARDS[board_name], bitstream)
+    fabric = fabric_cache.Cache(directory, confine.account("nobody")).fabric(BOARDS[board_name], bitstream)
     return Image(fabric.path, fabric.sha256).load()
 
 

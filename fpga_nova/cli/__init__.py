@@ -1,2 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""fpga-cli: parse, call core, print, exit."""

@@ -1,8 +1,0 @@
-# SPDX-License-Identifier: Apache-2.0
-"""`python -m fpga_nova.cli`: fpga-cli from a source tree."""
-
-import sys
-
-from fpga_nova.cli.main import main
-
-sys.exit(main())

@@ -1,0 +1,77 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Cards that only their tool can see: a file that stands for one being there, and one user at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+from collections.abc import Callable, Iterator, Mapping
+
+from fpga_nova import errors, model
+from fpga_nova.devices.common import sysfs
+from fpga_nova.system import locks
+
+#: Seconds that a look at a card may take; a tool that hangs then must not hold up the whole host.
+PROBE_TIMEOUT = 30
+
+
+class Probed:
+    """One such card.
+
+    :param directory: a directory of its own in the state directory, as `status` after a reboot trusts what is there
+    """
+
+    def __init__(self, directory: pathlib.Path) -> None:
+        self.directory = directory
+        #: is there exactly while the last look found the card; its text is what that look brought
+        self.marker = directory / "present"
+
+    def probe(self, look: Callable[[], str]) -> str | None:
+        """Return what `look` finds, None where it finds no card; while somebody works on the card, the last finding.
+
+        :raises fpga_nova.errors.ConfigurationInvalid: from `look`
+        """
+        try:
+            with locks.hold(self.directory / "lock"):
+                finding = look()
+                self.marker.write_text(finding, encoding="utf-8")
+                return finding
+        except locks.Busy:
+            return self.marker.read_text(encoding="utf-8") if self.marker.exists() else None
+        except errors.DeviceNotAccessible:
+            self.marker.unlink(missing_ok=True)
+            return None
+
+    def card(self, driver: str, entry: Mapping[str, str], slots: tuple[model.Slot, ...]) -> model.Card:
+        """Return the card as its configuration describes it.
+
+        :param driver: entry-point name of the driver
+        :param entry: with the keys name, vendor and board, and pci where the card has an address
+        """
+        pci = entry.get("pci")
+        return model.Card(
+            f"{driver}:{entry['name']}",
+            driver,
+            entry["vendor"],
+            entry["board"],
+            str(self.marker),
+            slots,
+            pci,
+            sysfs.numa_node(pathlib.Path("/sys"), pci),
+        )
+
+    @contextlib.contextmanager
+    def alone(self, timeout: float) -> Iterator[None]:
+        """Hold the card: nobody else talks to it, not even to look.
+
+        :param timeout: seconds to wait for it
+        :raises fpga_nova.errors.DeviceNotAccessible: somebody else had it all the time
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locks.hold(self.directory / "lock", timeout))
+            except locks.Busy:
+                raise errors.DeviceNotAccessible(
+                    f"card {self.directory.name} is busy: waited {timeout:g} s for who uses it"
+                ) from None
+            yield

@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""fpga-cli: parse, call the engine, print, exit."""

@@ -1,0 +1,208 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A soft region from the outside: its directory, its configuration memory, its server.
+
+The directory, mode 0700, holds `config.bin` (the configuration memory as the host wrote it), `lock` (held by the
+server for as long as it lives), `control.sock` and `server.log`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pathlib
+import signal
+import socket
+import struct
+import subprocess
+import time
+
+from fpga_nova import errors
+from fpga_nova.softfpga import children
+from fpga_nova.softfpga.runtime import server
+
+#: Room for a unix socket's path, bytes without the closing zero (unix(7)).
+SOCKET_PATH_MAX = 107
+
+#: Seconds until a server that was told to end is killed, and until that must have worked.
+PATIENCE = 2.0
+
+#: Seconds that a server may take to start, and to answer at its control socket.
+START_LIMIT = 30.0
+CONTROL_LIMIT = 30.0
+
+#: struct flock of fcntl(2): l_type, l_whence, l_start, l_len, l_pid.
+_FLOCK = struct.Struct("hhqqi4x")
+
+CONFIGURATION = "config.bin"
+
+
+class SoftRegion:
+    """One region's files and server.
+
+    :param directory: the region's own
+    :param endpoint: where guests find its socket
+    """
+
+    def __init__(self, directory: pathlib.Path, endpoint: pathlib.Path) -> None:
+        self.directory = directory
+        self.endpoint = endpoint
+
+    @property
+    def configuration(self) -> pathlib.Path:
+        """The configuration memory as the host wrote it."""
+        return self.directory / CONFIGURATION
+
+    @property
+    def control(self) -> pathlib.Path:
+        """The socket that read-back goes through."""
+        return self.directory / server.CONTROL
+
+    def check_paths(self) -> None:
+        """See that the sockets' paths fit.
+
+        :raises fpga_nova.errors.ConfigurationInvalid: one is too long
+        """
+        for path in (self.endpoint, self.control):
+            if len(os.fsencode(path)) > SOCKET_PATH_MAX:
+                raise errors.ConfigurationInvalid(
+                    f"run_path is too long: the socket {path} would need more than {SOCKET_PATH_MAX} bytes"
+                )
+
+    def make(self) -> None:
+        """Make the directories: the region's own private, the endpoints' for everyone to pass through."""
+        for path in (self.endpoint.parent.parent, self.endpoint.parent):
+            if not path.is_dir():
+                path.mkdir(parents=True, exist_ok=True)
+                # Whatever the umask of who programs: the guest's QEMU passes through here.
+                path.chmod(0o755)
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self.directory.chmod(0o700)
+
+    # configuration memory
+
+    def write_configuration(self, content: bytes) -> None:
+        """Overwrite the configuration memory in place: nothing of what was there before stays."""
+        file = os.open(self.configuration, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(file, "r+b") as stream:
+            stream.write(content)
+            stream.truncate()
+            stream.flush()
+            os.fsync(stream.fileno())
+
+    # server
+
+    def server_pid(self) -> int | None:
+        """Return the pid of the server that holds the region's lock, as the kernel says, or None."""
+        try:
+            file = os.open(self.directory / server.LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+        except FileNotFoundError:
+            return None
+        try:
+            asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, _whence, _start, _length, pid = _FLOCK.unpack(fcntl.fcntl(file, fcntl.F_GETLK, asked))
+        finally:
+            os.close(file)
+        return None if kind == fcntl.F_UNLCK else pid
+
+    def start(self, order: server.Order) -> None:
+        """Start the server; return when it serves, its socket not yet at the endpoint.
+
+        :raises fpga_nova.errors.ProgrammingFailed: it does not, with its own words
+        """
+        process = subprocess.Popen(
+            children.argv("server"),
+            cwd="/",
+            env=children.environment(),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+            pass_fds=order.locks,
+        )
+        try:
+            words, _err = process.communicate(json.dumps(vars(order)).encode(), timeout=START_LIMIT)
+        except subprocess.TimeoutExpired:
+            words = f"it was not ready within {START_LIMIT:.0f} s".encode()
+        finally:
+            if process.stdin:
+                process.stdin.close()
+            if process.stdout:
+                process.stdout.close()
+        if words != b"ready\n":
+            # The server and what forked it are one process group.
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            reason = words.decode("utf-8", "replace").strip() or "it ended at once"
+            raise errors.ProgrammingFailed(f"the region's server did not start: {reason}")
+
+    def publish(self, gid: int | None) -> None:
+        """Let the guest in: move the server's socket to the endpoint, for the group `gid` where there is one."""
+        bound = self.directory / server.ENDPOINT
+        if gid is not None:
+            os.chown(bound, -1, gid)
+            bound.chmod(0o660)
+        bound.replace(self.endpoint)
+
+    def stop(self) -> None:
+        """End the server, if there is one, and take its sockets away.
+
+        :raises fpga_nova.errors.EraseFailed: it does not end
+        """
+        # The door first, so that nobody waits at it for a server that is gone.
+        self._remove_sockets()
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            deadline = time.monotonic() + PATIENCE
+            while self._signal(number):
+                if time.monotonic() > deadline:
+                    break
+                time.sleep(0.002)
+            else:
+                break
+        pid = self.server_pid()
+        if pid is not None:
+            raise errors.EraseFailed(f"the region's server (pid {pid}) does not end")
+        self._remove_sockets()
+
+    def _signal(self, number: int) -> bool:
+        """Signal the server; return False if there is none. Never hits another process with a reused pid."""
+        pid = self.server_pid()
+        if pid is None:
+            return False
+        try:
+            handle = os.pidfd_open(pid)
+        except ProcessLookupError:
+            return True  # it is just ending; the next look at the lock will tell
+        try:
+            # The handle is of the lock's holder if that is still the same now.
+            if self.server_pid() == pid:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(handle, number)
+        finally:
+            os.close(handle)
+        return True
+
+    def _remove_sockets(self) -> None:
+        for path in (self.endpoint, self.control, self.directory / server.ENDPOINT):
+            path.unlink(missing_ok=True)
+
+    # what the server says
+
+    def ask(self, word: str) -> bytes:
+        """Send `word` to the control socket and return the answer.
+
+        :raises OSError: there is no server, or it does not answer
+        """
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+            connection.settimeout(CONTROL_LIMIT)
+            connection.connect(str(self.control))
+            connection.sendall(word.encode())
+            pieces = []
+            while piece := connection.recv(1 << 16):
+                pieces.append(piece)
+        if not pieces:
+            raise OSError(errno.EIO, "the server gave no answer")
+        return b"".join(pieces)

@@ -1,0 +1,235 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server of one programmed region: a process of its own that outlives whoever started it.
+
+`python -m fpga_nova.softfpga.server`, with a JSON object of :class:`Order`'s fields on stdin. Says ``ready`` on stdout
+when the region serves, or why it cannot, and closes it.
+
+Until it holds the region's lock it keeps those of who started it: should he be killed meanwhile, nobody takes the
+region for one without a server that is about to have one.
+
+In the region's directory, which only its owner can enter, it holds the lock for as long as it lives and listens on
+`endpoint.sock` (frames; the driver moves it to where guests find it) and `control.sock`. A word sent to the latter is
+answered: ``readback`` by the bytes of the running fabric's configuration memory, ``status`` by a JSON object.
+
+Everything that takes privileges is done before they are given up, and the tenant's function is loaded only after.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fcntl
+import json
+import os
+import pathlib
+import resource
+import select
+import signal
+import socket
+import sys
+import time
+
+from fpga_nova import errors
+from fpga_nova.softfpga import confine
+from fpga_nova.softfpga.runtime.loaded import Image, Loaded
+from fpga_nova.softfpga.runtime.session import Closed, Served, Session
+
+LOCK = "lock"
+LOG = "server.log"
+ENDPOINT = "endpoint.sock"
+CONTROL = "control.sock"
+
+#: Bytes of log kept at most.
+LOG_LIMIT = 64 << 10
+
+#: Seconds that a client of the control socket may take.
+CONTROL_PATIENCE = 2.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Order:
+    """What a server is told.
+
+    :param directory: the region's directory
+    :param fabric: path of the shared object
+    :param sha256: its SHA-256, hex
+    :param uid: whom to run as, where started as root
+    :param gid: likewise
+    :param cycle_limit: clock cycles that the core may run without moving a byte
+    :param frame_limit: longest message and longest answer, bytes
+    :param locks: descriptors of the locks of who starts it, which are closed as soon as the region's own is held
+    """
+
+    directory: str
+    fabric: str
+    sha256: str
+    uid: int
+    gid: int
+    cycle_limit: int
+    frame_limit: int
+    locks: tuple[int, ...] = ()
+
+
+class Log:
+    """A file of bounded size: when it is full it starts again."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+
+    def write(self, text: str) -> None:
+        """Add a line, with the time (UTC)."""
+        line = f"{time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime())} {errors.one_line(text)}\n".encode()
+        if os.fstat(self._file).st_size + len(line) > LOG_LIMIT:
+            os.ftruncate(self._file, 0)
+        os.write(self._file, line)
+
+
+class Server:
+    """Serves a region until it is killed."""
+
+    def __init__(self, fabric: Loaded, endpoint: socket.socket, control: socket.socket, log: Log, order: Order) -> None:
+        self._fabric = fabric
+        self._endpoint = endpoint
+        self._control = control
+        self._log = log
+        self._order = order
+        self._served = Served()
+        self._session: Session | None = None
+
+    def serve(self) -> None:
+        """Serve, for ever."""
+        while True:
+            self._turn()
+
+    def _turn(self) -> None:
+        session = self._session
+        poll = select.poll()
+        poll.register(self._control, select.POLLIN)
+        if session is None:
+            poll.register(self._endpoint, select.POLLIN)
+        else:
+            wanted = (select.POLLIN if session.wants_input else 0) | (select.POLLOUT if session.wants_output else 0)
+            poll.register(session.connection, wanted)
+        ready = dict(poll.poll(0 if session and session.busy else None))
+        if self._control.fileno() in ready:
+            self._answer_control()
+        if session is None:
+            if self._endpoint.fileno() in ready:
+                self._accept()
+        else:
+            self._serve(session, ready.get(session.connection.fileno(), 0))
+
+    def _accept(self) -> None:
+        connection, _address = self._endpoint.accept()
+        self._served.connections += 1
+        self._session = Session(
+            connection,
+            self._fabric,
+            self._served,
+            frame_limit=self._order.frame_limit,
+            cycle_limit=self._order.cycle_limit,
+        )
+
+    def _serve(self, session: Session, events: int) -> None:
+        try:
+            if events & select.POLLIN:
+                session.receive()
+            elif events & (select.POLLHUP | select.POLLERR):
+                raise Closed("the client left before it had its answer" if session.in_message else "")
+            session.work()
+        except Closed as exc:
+            if str(exc):
+                self._log.write(f"connection closed: {exc}")
+            if session.in_message:
+                # Half a message in the fabric would be part of the next one.
+                self._fabric.reset()
+            session.connection.close()
+            self._session = None
+
+    def _answer_control(self) -> None:
+        connection, _address = self._control.accept()
+        with connection:
+            connection.settimeout(CONTROL_PATIENCE)
+            try:
+                word = connection.recv(64)
+                if word == b"readback":
+                    connection.sendall(self._fabric.configuration())
+                elif word == b"status":
+                    status = {"pid": os.getpid(), **dataclasses.asdict(self._served)}
+                    connection.sendall(json.dumps(status).encode())
+            except OSError as exc:
+                self._log.write(f"control: {exc}")
+
+
+def lock(path: pathlib.Path) -> int:
+    """Take the region's lock, for as long as this process lives, and write its pid into the file.
+
+    :raises fpga_nova.errors.ProgrammingFailed: another server has it
+    """
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        # A record lock, not flock(2): the kernel tells whoever asks which process has it.
+        fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise errors.ProgrammingFailed(f"a server is already running for this region ({path})") from None
+    os.ftruncate(file, 0)
+    os.write(file, f"{os.getpid()}\n".encode())
+    return file
+
+
+def _listen(name: str) -> socket.socket:
+    # Who holds the lock may take away what a server before it left.
+    pathlib.Path(name).unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
+    listener.bind(name)
+    listener.listen(16)
+    return listener
+
+
+def prepare(order: Order) -> Server:
+    """Take the region, give the privileges up, load the fabric.
+
+    :raises fpga_nova.errors.FpgaError: the region is taken or the fabric has been changed
+    :raises OSError: the system refuses
+    """
+    os.umask(0o177)
+    # Relative names from here: a unix socket's path has room for 107 bytes.
+    os.chdir(order.directory)
+    lock(pathlib.Path(LOCK))
+    for descriptor in order.locks:
+        os.close(descriptor)
+    log = Log(pathlib.Path(LOG))
+    control, endpoint = _listen(CONTROL), _listen(ENDPOINT)
+    image = Image(pathlib.Path(order.fabric), order.sha256)
+    os.chdir("/")
+    confine.confine(
+        confine.Account(order.uid, order.gid),
+        {
+            resource.RLIMIT_CORE: 0,
+            resource.RLIMIT_FSIZE: 2 * LOG_LIMIT,
+            resource.RLIMIT_NOFILE: 32,
+            resource.RLIMIT_NPROC: 0,
+            # A message read ahead, an answer and its copies, beside the interpreter and the fabric.
+            resource.RLIMIT_AS: (512 << 20) + 4 * order.frame_limit,
+        },
+    )
+    return Server(image.load(), endpoint, control, log, order)
+
+
+def main() -> None:
+    """Run as a process; see the module's text."""
+    order = Order(**json.load(sys.stdin))
+    if os.fork():
+        # Whoever started us waits for this one; the server itself is nobody's child.
+        os._exit(0)
+    try:
+        server = prepare(order)
+    except (errors.FpgaError, OSError) as exc:
+        print(errors.one_line(str(exc)), flush=True)
+        os._exit(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    print("ready", flush=True)
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    os.close(null)
+    server.serve()
