@@ -7,7 +7,7 @@ export STATE := $(shell $(PYTHON) -m build_scripts.lib.paths)
 VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.build_cloud
 
-.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit functional bench debian docs share fuzz \
+.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit component functional bench debian docs share fuzz \
 	crash upgrades bitstreams patches nova-tests nova-tests-touched
 
 help: ## Say what can be made
@@ -32,7 +32,7 @@ demo: export DEMO_BEGUN := $(shell date +%s)
 demo: cloud ## Tell the story of fpga-nova on the cloud, and check it
 	@$(VENV)/python -m build_scripts.demo
 
-test: lint unit nova-tests-touched functional ## Run all tests: style, types, unit tests, Nova's own, the real cloud
+test: lint unit component nova-tests-touched functional ## Run all tests: style, types, units, components, Nova's own, the cloud
 
 tests:
 	@$(PYTHON) -m build_scripts.bootstrap --with-tests
@@ -42,9 +42,12 @@ lint: tests ## Check style and types
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
 
-unit: tests ## Run the unit tests, and see that the committed bitstreams are those of their Verilog
+unit: tests ## Run the unit tests: one process, no network
+	$(VENV)/python -m pytest tests/unit
+
+component: tests ## Run the tests of real processes, tools and databases; check the committed bitstreams against their Verilog
 	@$(MAKE) -C accelerators check
-	$(VENV)/python -m pytest --numprocesses logical --dist worksteal tests/unit
+	$(VENV)/python -m pytest --numprocesses logical --dist worksteal tests/component
 
 nova-tests: tests ## Let Nova's own tests judge the patch, without it and with it; NOVA=26 to 34
 	@$(VENV)/python -m build_scripts.nova_tests $(if $(NOVA),--nova $(NOVA)) $(if $(SELECT),--select $(SELECT)) \

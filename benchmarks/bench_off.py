@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from benchmarks.pairs import compare
 from fpga_nova.patcher import locate, series, tree
-from tests.unit.nova import patched
+from tests.support import patched_nova
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 
@@ -87,7 +87,7 @@ def make(directory: pathlib.Path) -> tuple[pathlib.Path, pathlib.Path]:
     for name in ("patched", "unpatched"):
         place = directory / name
         place.mkdir()
-        patched.make(place, with_tests=True)
+        patched_nova.make(place, with_tests=True)
         # The tests of Nova look for its api-paste.ini beside the package.
         (place / "etc").symlink_to(pathlib.Path(sys.prefix) / "etc")
         places.append(place)

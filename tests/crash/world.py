@@ -20,7 +20,8 @@ import zlib
 from collections.abc import Callable
 
 from tests.crash import forked, killed
-from tests.unit.conftest import ROOT, manifest_data, write_archive
+from tests.support import ROOT
+from tests.support.archives import manifest_data, write_archive
 
 #: What a core for the simulated card consists of; long enough that copying it takes a while.
 SIM_CORE = b"the core's secret " * 200_000

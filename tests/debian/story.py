@@ -15,7 +15,7 @@ from build_scripts.lib.state import State
 from tests.debian import container, packages
 from tests.debian.cloud import Cloud
 from tests.debian.root import Root, wait
-from tests.telling import Telling
+from tests.support.telling import Telling
 
 _NOVA = "/usr/lib/python3/dist-packages/nova"
 #: Where the tree of fpga-nova is put, in a directory of its own: the one is built, the other Docker's context.

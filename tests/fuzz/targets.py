@@ -28,8 +28,7 @@ import atheris
 from fpga_nova import errors, formats
 from fpga_nova.formats import base
 from fpga_nova.ip_cores import archive, manifest, policy, signatures
-from tests.unit.formats import builders
-from tests.unit.ip_cores import signing
+from tests.support import bitstreams, signing
 
 #: Most bytes of an archive here; small, so that a bomb shows as a breach of the memory limit or the time limit.
 MAX_ARCHIVE = 1 << 20
@@ -54,7 +53,7 @@ class Target:
 
 def _header(name: str, data: bytes) -> bool:
     for read in (formats.FORMATS[name].read, formats.identify):
-        file = builders.Meter(data)
+        file = bitstreams.Meter(data)
         try:
             header = read(file)
         except errors.ArchiveInvalid:
@@ -67,32 +66,32 @@ def _header(name: str, data: bytes) -> bool:
 
 
 def _ice40_seeds() -> Iterator[bytes]:
-    yield builders.ice40()
-    yield builders.ice40(comment=None, size=(332, 144))
-    yield builders.ice40(crc=b"\x22\0\0")
-    yield builders.ice40(end=b"\x01\x05\x01\x06")
+    yield bitstreams.ice40()
+    yield bitstreams.ice40(comment=None, size=(332, 144))
+    yield bitstreams.ice40(crc=b"\x22\0\0")
+    yield bitstreams.ice40(end=b"\x01\x05\x01\x06")
 
 
 def _xilinx_bit_seeds() -> Iterator[bytes]:
-    yield builders.xilinx_bit()
-    yield builders.xilinx_bit(a=b"top.ncd;UserID=0XFFFFFFFF", data=b"\xff" * 16 + bytes.fromhex("aa995566"))
+    yield bitstreams.xilinx_bit()
+    yield bitstreams.xilinx_bit(a=b"top.ncd;UserID=0XFFFFFFFF", data=b"\xff" * 16 + bytes.fromhex("aa995566"))
 
 
 def _xclbin_seeds() -> Iterator[bytes]:
-    yield builders.xclbin()
-    yield builders.xclbin([(0, b"raw"), (20, builders.PARTITION)], interface_id=b"0123456789abcdef")
-    yield builders.xclbin([(18, b"pdi")], build_id=bytes(16), time=0)
-    yield builders.xclbin([(0, b""), (20, b""), (8, b"layout")], extents={0: (1 << 60, 0), 1: (1 << 60, 0)})
+    yield bitstreams.xclbin()
+    yield bitstreams.xclbin([(0, b"raw"), (20, bitstreams.PARTITION)], interface_id=b"0123456789abcdef")
+    yield bitstreams.xclbin([(18, b"pdi")], build_id=bytes(16), time=0)
+    yield bitstreams.xclbin([(0, b""), (20, b""), (8, b"layout")], extents={0: (1 << 60, 0), 1: (1 << 60, 0)})
 
 
 def _gbs_seeds() -> Iterator[bytes]:
-    yield builders.gbs()
-    yield builders.gbs(builders.gbs_metadata(accelerator_clusters=[]))
+    yield bitstreams.gbs()
+    yield bitstreams.gbs(bitstreams.gbs_metadata(accelerator_clusters=[]))
 
 
 def _rbf_seeds() -> Iterator[bytes]:
     for family in ("agilex", "arria10", "arria10 core", "cyclone4", "cyclone5"):
-        yield builders.rbf(family)
+        yield bitstreams.rbf(family)
 
 
 def _manifest(data: bytes) -> bool:
@@ -114,7 +113,7 @@ def _manifest_data(**files: bytes) -> dict:
         "version": "1.0",
         "vendor": "sim",
         "description": "a core",
-        "function": {"type": "test", "id": builders.FUNCTION_ID},
+        "function": {"type": "test", "id": bitstreams.FUNCTION_ID},
         "bitstreams": [
             {
                 "file": name,
@@ -122,7 +121,7 @@ def _manifest_data(**files: bytes) -> dict:
                 "size": len(content),
                 "board": "board1",
                 "region_type": "stream",
-                "interface_id": builders.INTERFACE_ID,
+                "interface_id": bitstreams.INTERFACE_ID,
             }
             for name, content in files.items()
         ],
@@ -139,7 +138,7 @@ def _manifest_seeds() -> Iterator[bytes]:
 def _archive(data: bytes) -> bool:
     """Open, verify and unpack; what is unpacked is what the manifest says, and a failure leaves nothing."""
     try:
-        opened = archive.Archive(builders.Meter(data), MAX_ARCHIVE)
+        opened = archive.Archive(bitstreams.Meter(data), MAX_ARCHIVE)
     except errors.ArchiveInvalid:
         return False
     try:

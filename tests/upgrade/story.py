@@ -20,7 +20,7 @@ from build_scripts.lib.state import State, write_file
 from fpga_nova.nova.columns import COLUMNS
 from tests.debian import client as user
 from tests.debian.root import wait
-from tests.telling import Telling
+from tests.support.telling import Telling
 from tests.upgrade import databases
 from tests.upgrade.databases import CELL0, CELL1
 from tests.upgrade.novas import Nova, Novas

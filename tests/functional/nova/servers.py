@@ -14,7 +14,7 @@ from nova.tests.functional import integrated_helpers
 from nova.tests.functional.api import client
 from nova.virt import fake
 
-from tests.unit.nova.card import Card
+from tests.support.card import Card
 
 CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
 BROKEN = {

@@ -8,13 +8,13 @@ import pathlib
 import subprocess
 import sys
 
-from tests.unit.nova import patched
+from tests.support import patched_nova
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
 
 def test_fpga_servers(tmp_path):
-    patched.make(tmp_path, with_tests=True)
+    patched_nova.make(tmp_path, with_tests=True)
     # The tests of Nova look for its api-paste.ini beside the package.
     (tmp_path / "etc").symlink_to(pathlib.Path(sys.prefix) / "etc")
     environment = {

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from fpga_nova import errors, formats
 from fpga_nova.formats import base
-from tests.unit.formats import builders
-from tests.unit.formats.builders import EVERY, Meter
+from tests.support import bitstreams
+from tests.support.bitstreams import EVERY, Meter
 
 #: No reader takes more of a file than an iCE40 file may have, and a head to see what it is.
 MOST = (1 << 18) + 2 * base.HEAD_SIZE
@@ -155,8 +155,8 @@ def test_memory_does_not_grow_with_the_file(name: str) -> None:
 @pytest.mark.parametrize(
     "text,expected",
     [
-        ("862C7020-A250-293E-3203-6F19956669E5", builders.INTERFACE_ID),
-        ("862c7020a250293e32036f19956669e5", builders.INTERFACE_ID),
+        ("862C7020-A250-293E-3203-6F19956669E5", bitstreams.INTERFACE_ID),
+        ("862c7020a250293e32036f19956669e5", bitstreams.INTERFACE_ID),
         ("862c7020-a250293e-3203-6f19956669e5", None),
         ("{862c7020-a250-293e-3203-6f19956669e5}", None),
         ("862c7020-a250-293e-3203-6f19956669e5\n", None),

@@ -11,9 +11,9 @@ import pytest
 
 from fpga_nova import formats
 from fpga_nova.formats import gbs
-from tests.unit.formats import builders, reading
+from tests.support import bitstreams, reading
 
-CLUSTER = {"name": "nlb_400", "total-contexts": 1, "accelerator-type-uuid": builders.FUNCTION_ID}
+CLUSTER = {"name": "nlb_400", "total-contexts": 1, "accelerator-type-uuid": bitstreams.FUNCTION_ID}
 
 
 read = functools.partial(reading.header, "gbs")
@@ -21,42 +21,42 @@ refusal = functools.partial(reading.refusal, "gbs")
 
 
 def test_all_fields() -> None:
-    assert read(builders.gbs()) == formats.Header(
+    assert read(bitstreams.gbs()) == formats.Header(
         format="gbs",
         vendor="intel",
         payload_size=64,
         platform="DCP_1_0_RC",
-        interface_ids=(builders.INTERFACE_ID,),
-        function_id=builders.FUNCTION_ID,
+        interface_ids=(bitstreams.INTERFACE_ID,),
+        function_id=bitstreams.FUNCTION_ID,
         design="nlb_400",
     )
 
 
 def test_what_may_be_missing() -> None:
-    metadata = builders.gbs_metadata(accelerator_clusters=[])
+    metadata = bitstreams.gbs_metadata(accelerator_clusters=[])
     del metadata["platform-name"]
-    header = read(builders.gbs({**metadata, "version": 640}))
+    header = read(bitstreams.gbs({**metadata, "version": 640}))
     assert (header.platform, header.function_id, header.design) == (None, None, None)
 
 
 def test_the_first_cluster_is_the_function() -> None:
-    clusters = [CLUSTER, {**CLUSTER, "name": "b", "accelerator-type-uuid": builders.BUILD_ID}]
-    header = read(builders.gbs(builders.gbs_metadata(accelerator_clusters=clusters)))
-    assert (header.function_id, header.design) == (builders.FUNCTION_ID, "nlb_400")
+    clusters = [CLUSTER, {**CLUSTER, "name": "b", "accelerator-type-uuid": bitstreams.BUILD_ID}]
+    header = read(bitstreams.gbs(bitstreams.gbs_metadata(accelerator_clusters=clusters)))
+    assert (header.function_id, header.design) == (bitstreams.FUNCTION_ID, "nlb_400")
 
 
-@pytest.mark.parametrize("size", [*range(0, len(builders.gbs(payload=b"")), 7), len(builders.gbs(payload=b""))])
+@pytest.mark.parametrize("size", [*range(0, len(bitstreams.gbs(payload=b"")), 7), len(bitstreams.gbs(payload=b""))])
 def test_cut_off(size: int) -> None:
-    refusal(builders.gbs()[:size])
+    refusal(bitstreams.gbs()[:size])
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 0x10000, 0xFFFFFFFF])
 def test_a_length_that_is_not_the_metadatas(length: int) -> None:
-    refusal(builders.gbs(length=length))
+    refusal(bitstreams.gbs(length=length))
 
 
 def test_metadata_too_long() -> None:
-    assert "at most 65536" in refusal(builders.gbs(b" " * 65537 + json.dumps(builders.gbs_metadata()).encode()))
+    assert "at most 65536" in refusal(bitstreams.gbs(b" " * 65537 + json.dumps(bitstreams.gbs_metadata()).encode()))
 
 
 @pytest.mark.parametrize(
@@ -70,20 +70,20 @@ def test_metadata_too_long() -> None:
         ({"version": 2}, "version 1"),
         ({"version": 1}, "afu-image of type dict"),
         ({"version": 1, "afu-image": []}, "afu-image of type dict"),
-        (builders.gbs_metadata(magic_no=None), "magic-no of type int"),
-        (builders.gbs_metadata(magic_no=488605312.0), "magic-no of type int"),
-        (builders.gbs_metadata(magic_no=1), "magic-no 488605312"),
-        (builders.gbs_metadata(interface_uuid=None), "interface-uuid of type str"),
-        (builders.gbs_metadata(interface_uuid="x"), "interface-uuid to be a UUID"),
-        (builders.gbs_metadata(interface_uuid=5), "interface-uuid of type str"),
-        (builders.gbs_metadata(accelerator_clusters=None), "accelerator-clusters of type list"),
-        (builders.gbs_metadata(accelerator_clusters={}), "accelerator-clusters of type list"),
-        (builders.gbs_metadata(accelerator_clusters=[1]), "an object"),
-        (builders.gbs_metadata(accelerator_clusters=[{"name": "x"}]), "accelerator-type-uuid of type str"),
-        (builders.gbs_metadata(accelerator_clusters=[{**CLUSTER, "name": "\x1b"}]), "printable"),
-        (builders.gbs_metadata(accelerator_clusters=[{**CLUSTER, "name": "x" * 256}]), "at most 255"),
-        (builders.gbs_metadata(accelerator_clusters=[CLUSTER] * 65), "at most 64"),
-        ({**builders.gbs_metadata(), "platform-name": 5}, "platform-name of type str"),
+        (bitstreams.gbs_metadata(magic_no=None), "magic-no of type int"),
+        (bitstreams.gbs_metadata(magic_no=488605312.0), "magic-no of type int"),
+        (bitstreams.gbs_metadata(magic_no=1), "magic-no 488605312"),
+        (bitstreams.gbs_metadata(interface_uuid=None), "interface-uuid of type str"),
+        (bitstreams.gbs_metadata(interface_uuid="x"), "interface-uuid to be a UUID"),
+        (bitstreams.gbs_metadata(interface_uuid=5), "interface-uuid of type str"),
+        (bitstreams.gbs_metadata(accelerator_clusters=None), "accelerator-clusters of type list"),
+        (bitstreams.gbs_metadata(accelerator_clusters={}), "accelerator-clusters of type list"),
+        (bitstreams.gbs_metadata(accelerator_clusters=[1]), "an object"),
+        (bitstreams.gbs_metadata(accelerator_clusters=[{"name": "x"}]), "accelerator-type-uuid of type str"),
+        (bitstreams.gbs_metadata(accelerator_clusters=[{**CLUSTER, "name": "\x1b"}]), "printable"),
+        (bitstreams.gbs_metadata(accelerator_clusters=[{**CLUSTER, "name": "x" * 256}]), "at most 255"),
+        (bitstreams.gbs_metadata(accelerator_clusters=[CLUSTER] * 65), "at most 64"),
+        ({**bitstreams.gbs_metadata(), "platform-name": 5}, "platform-name of type str"),
         (b"", "in JSON"),
         (b"{", "in JSON"),
         (b"\xff\xfe", "in JSON"),
@@ -92,18 +92,18 @@ def test_metadata_too_long() -> None:
     ],
 )
 def test_metadata_that_are_wrong(metadata: object, expected: str) -> None:
-    assert expected in refusal(builders.gbs(metadata))
+    assert expected in refusal(bitstreams.gbs(metadata))
 
 
 @pytest.mark.parametrize(
     "cluster", [{**CLUSTER, "accelerator-type-uuid": "x"}, {**CLUSTER, "accelerator-type-uuid": None}]
 )
 def test_a_function_that_is_no_uuid(cluster: dict) -> None:
-    assert "accelerator-type-uuid" in refusal(builders.gbs(builders.gbs_metadata(accelerator_clusters=[cluster])))
+    assert "accelerator-type-uuid" in refusal(bitstreams.gbs(bitstreams.gbs_metadata(accelerator_clusters=[cluster])))
 
 
 def test_no_configuration_data() -> None:
-    assert "configuration data" in refusal(builders.gbs(payload=b""))
+    assert "configuration data" in refusal(bitstreams.gbs(payload=b""))
 
 
 def test_the_deprecated_form_without_metadata_is_not_taken() -> None:
@@ -113,6 +113,6 @@ def test_the_deprecated_form_without_metadata_is_not_taken() -> None:
 
 
 def test_a_long_file_is_not_read() -> None:
-    meter = builders.Meter(builders.gbs(payload=bytes(16 << 20)))
+    meter = bitstreams.Meter(bitstreams.gbs(payload=bytes(16 << 20)))
     assert gbs.read(meter).payload_size == 16 << 20
     assert meter.total < 4096

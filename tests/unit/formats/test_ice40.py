@@ -12,9 +12,8 @@ import pytest
 
 from fpga_nova import errors
 from fpga_nova.formats import ice40
-from tests.unit.conftest import ROOT
-from tests.unit.formats import builders, reading
-from tests.unit.formats.builders import command
+from tests.support import ROOT, bitstreams, reading
+from tests.support.bitstreams import command
 
 COMMITTED = sorted((ROOT / "accelerators").glob("*/soft-hx?k.bin"))
 BLANKS = sorted((ROOT / "fpga_nova" / "softfpga" / "decoder" / "boards").glob("*.blank.bin"))
@@ -49,8 +48,8 @@ def test_the_bitstream_of_an_erased_part(path: pathlib.Path) -> None:
 
 @pytest.mark.parametrize("size,part", ice40.PARTS.items())
 def test_the_part_is_told_by_the_size_of_its_memory(size: tuple[int, int], part: str) -> None:
-    header = read(builders.ice40(size=size))
-    assert (header.part, header.function_id) == (part, builders.FUNCTION_ID)
+    header = read(bitstreams.ice40(size=size))
+    assert (header.part, header.function_id) == (part, bitstreams.FUNCTION_ID)
 
 
 @pytest.mark.skipif(not shutil.which("iceunpack"), reason="fpga-icestorm is not installed")
@@ -63,16 +62,16 @@ def test_icestorm_takes_what_the_builder_makes(
 ) -> None:
     # The readers are held against the builder, so the builder is held against the format's own tool.
     path = tmp_path / "x.bin"
-    path.write_bytes(builders.ice40(size=size, ram=ram))
+    path.write_bytes(bitstreams.ice40(size=size, ram=ram))
     result = subprocess.run(["iceunpack", path], capture_output=True, text=True, check=True)
     assert f"\n.device {part}\n" in result.stdout
-    assert f"function {builders.FUNCTION_ID}" in result.stdout
-    path.write_bytes(builders.ice40(size=size, ram=ram, crc=b"\x22\x00\x00"))
+    assert f"function {bitstreams.FUNCTION_ID}" in result.stdout
+    path.write_bytes(bitstreams.ice40(size=size, ram=ram, crc=b"\x22\x00\x00"))
     assert subprocess.run(["iceunpack", path], capture_output=True, check=False).returncode == 1
 
 
 def test_every_flipped_bit_behind_the_preamble_is_found() -> None:
-    data = builders.ice40(comment=None)
+    data = bitstreams.ice40(comment=None)
     assert read(data).part == "384"
     # The frequency range and the CRC's reset come before what the CRC covers; the end is padding.
     for at in (*range(8, 60), *range(1000, 1016), *range(len(data) - 40, len(data) - 1)):
@@ -85,13 +84,13 @@ def test_every_flipped_bit_behind_the_preamble_is_found() -> None:
 
 @pytest.mark.parametrize("size", [*range(80), 500, 1900, 3800, 7400])
 def test_cut_off(size: int) -> None:
-    refusal(builders.ice40()[:size])
+    refusal(bitstreams.ice40()[:size])
 
 
 def test_a_comment_is_read_even_where_its_end_was_misplaced() -> None:
     # Lattice's own tool is known to put the end of the comment a few bytes into it.
-    data = b"\xff\0made by hand\0\0\xff\0" + f"function {builders.FUNCTION_ID.upper()}".encode() + b"\0"
-    assert read(data + builders.ice40(comment=None)).function_id == builders.FUNCTION_ID
+    data = b"\xff\0made by hand\0\0\xff\0" + f"function {bitstreams.FUNCTION_ID.upper()}".encode() + b"\0"
+    assert read(data + bitstreams.ice40(comment=None)).function_id == bitstreams.FUNCTION_ID
 
 
 @pytest.mark.parametrize(
@@ -104,52 +103,52 @@ def test_a_comment_is_read_even_where_its_end_was_misplaced() -> None:
     ],
 )
 def test_a_comment_that_names_no_function_or_two(comment: bytes) -> None:
-    assert "one UUID" in refusal(builders.ice40(comment=comment))
+    assert "one UUID" in refusal(bitstreams.ice40(comment=comment))
 
 
 def test_other_comments_mean_nothing() -> None:
     comment = b"\x1b[31mfunctional \xfe\0functions 5e481729-fe54-42e2-90f1-1748a0e803c2\0icepack"
-    assert read(builders.ice40(comment=comment)).function_id is None
+    assert read(bitstreams.ice40(comment=comment)).function_id is None
 
 
 def test_a_comment_beyond_its_bound() -> None:
-    assert "preamble" in refusal(builders.ice40(comment=b"x" * 5000))
+    assert "preamble" in refusal(bitstreams.ice40(comment=b"x" * 5000))
 
 
 def test_junk_before_the_preamble() -> None:
-    assert "preamble" in refusal(b"\0" + builders.ice40(comment=None))
+    assert "preamble" in refusal(b"\0" + bitstreams.ice40(comment=None))
 
 
 def test_a_wrong_crc() -> None:
-    assert "corrupt" in refusal(builders.ice40(crc=b"\x22\x12\x34"))
+    assert "corrupt" in refusal(bitstreams.ice40(crc=b"\x22\x12\x34"))
 
 
 def test_no_crc() -> None:
-    assert "before the wake-up" in refusal(builders.ice40(crc=b""))
+    assert "before the wake-up" in refusal(bitstreams.ice40(crc=b""))
 
 
 def test_data_behind_the_crc_check() -> None:
     # The check passes, the wake-up comes, and one bank was written between them.
-    assert "before the wake-up" in refusal(builders.ice40(end=builders.bank(0, 182, 80) + b"\x01\x06\0"))
+    assert "before the wake-up" in refusal(bitstreams.ice40(end=bitstreams.bank(0, 182, 80) + b"\x01\x06\0"))
 
 
 def test_data_hidden_from_the_crc_by_a_reset() -> None:
-    body = b"".join(builders.bank(number, 182, 80) for number in range(4))
-    tail = b"\x22" + builders.crc16(b"\x22").to_bytes(2, "big")
-    assert "before the CRC's reset" in refusal(builders.ice40(body=body, crc=b"\x01\x05" + tail))
+    body = b"".join(bitstreams.bank(number, 182, 80) for number in range(4))
+    tail = b"\x22" + bitstreams.crc16(b"\x22").to_bytes(2, "big")
+    assert "before the CRC's reset" in refusal(bitstreams.ice40(body=body, crc=b"\x01\x05" + tail))
 
 
 def test_a_bank_that_is_not_written() -> None:
-    assert "4 banks" in refusal(builders.ice40(banks=(0, 1, 3)))
+    assert "4 banks" in refusal(bitstreams.ice40(banks=(0, 1, 3)))
 
 
 def test_a_memory_of_no_known_part() -> None:
-    assert "known part" in refusal(builders.ice40(size=(184, 80)))
+    assert "known part" in refusal(bitstreams.ice40(size=(184, 80)))
 
 
 def test_no_zeros_behind_a_bank() -> None:
-    body = builders.bank(0, 182, 80)[:-1] + b"\x01"
-    assert "zero bytes" in refusal(builders.ice40(body=body))
+    body = bitstreams.bank(0, 182, 80)[:-1] + b"\x01"
+    assert "zero bytes" in refusal(bitstreams.ice40(body=body))
 
 
 @pytest.mark.parametrize(
@@ -168,21 +167,21 @@ def test_no_zeros_behind_a_bank() -> None:
     ],
 )
 def test_a_command_that_no_core_needs(odd: bytes) -> None:
-    assert "command" in refusal(builders.ice40(body=odd + builders.bank(0, 182, 80)))
+    assert "command" in refusal(bitstreams.ice40(body=odd + bitstreams.bank(0, 182, 80)))
 
 
 def test_a_bank_larger_than_the_file() -> None:
     body = command(6, 0xFFFF, 2) + command(7, 0xFFFF, 2) + command(0, 1)
-    assert "536862720 bytes of memory bank" in refusal(builders.ice40(body=body))
+    assert "536862720 bytes of memory bank" in refusal(bitstreams.ice40(body=body))
 
 
 def test_what_follows_the_wake_up() -> None:
-    assert read(builders.ice40(end=b"\x01\x06" + b"\0\xff" * 500)).part == "384"
-    assert "padding" in refusal(builders.ice40(end=b"\x01\x06\0\0\x7e"))
+    assert read(bitstreams.ice40(end=b"\x01\x06" + b"\0\xff" * 500)).part == "384"
+    assert "padding" in refusal(bitstreams.ice40(end=b"\x01\x06\0\0\x7e"))
 
 
 def test_a_file_larger_than_any_part() -> None:
-    meter = builders.Meter(builders.ice40() + bytes(1 << 20))
+    meter = bitstreams.Meter(bitstreams.ice40() + bytes(1 << 20))
     with pytest.raises(errors.ArchiveInvalid, match="the end of the file"):
         ice40.read(meter)
     assert meter.total == 0

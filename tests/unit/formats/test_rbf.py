@@ -11,7 +11,7 @@ import pytest
 
 from fpga_nova import errors, formats
 from fpga_nova.formats import rbf
-from tests.unit.formats import builders
+from tests.support import bitstreams
 
 PACKAGED = sorted(pathlib.Path("/usr/share/openFPGALoader").glob("*.rbf.gz"))
 FAMILIES = {"10cl": "cyclone4/cyclone10lp", "ep4ce": "cyclone4/cyclone10lp", "5ce": "cyclone5"}
@@ -28,7 +28,7 @@ FAMILIES = {"10cl": "cyclone4/cyclone10lp", "ep4ce": "cyclone4/cyclone10lp", "5c
     ],
 )
 def test_the_family_is_all_that_is_known(family: str, part: str) -> None:
-    data = builders.rbf(family)
+    data = bitstreams.rbf(family)
     expected = formats.Header(format="rbf", vendor="intel", payload_size=len(data), part=part)
     assert formats.identify(io.BytesIO(data)) == expected
 
@@ -55,4 +55,4 @@ def test_an_empty_file() -> None:
 
 def test_a_file_cut_off_inside_a_block() -> None:
     with pytest.raises(errors.ArchiveInvalid, match="rbf bitstream, offset 8191"):
-        rbf.read(io.BytesIO(builders.rbf("agilex")[:-1]))
+        rbf.read(io.BytesIO(bitstreams.rbf("agilex")[:-1]))

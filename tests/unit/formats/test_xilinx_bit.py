@@ -11,7 +11,7 @@ import pytest
 
 from fpga_nova import formats
 from fpga_nova.formats import xilinx_bit
-from tests.unit.formats import builders, reading
+from tests.support import bitstreams, reading
 
 PACKAGED = sorted(pathlib.Path("/usr/share/openFPGALoader").glob("*_xc*.bit.gz"))
 
@@ -24,12 +24,12 @@ refusal = functools.partial(reading.refusal, "xilinx_bit")
 
 
 def test_all_fields() -> None:
-    assert read(builders.xilinx_bit()) == formats.Header(
+    assert read(bitstreams.xilinx_bit()) == formats.Header(
         format="xilinx_bit",
         vendor="xilinx",
-        payload_size=len(builders.CONFIGURATION),
+        payload_size=len(bitstreams.CONFIGURATION),
         part="7a35tcpg236",
-        function_id=builders.FUNCTION_ID,
+        function_id=bitstreams.FUNCTION_ID,
         design="top",
         user_id=0xCAFE0001,
         idcode=0x0362D093,
@@ -41,7 +41,7 @@ def test_all_fields() -> None:
 @pytest.mark.parametrize("path", PACKAGED, ids=lambda path: path.name)
 def test_a_real_file(path: pathlib.Path) -> None:
     data = gzip.decompress(path.read_bytes())
-    meter = builders.Meter(data)
+    meter = bitstreams.Meter(data)
     header = formats.identify(meter)
     assert header is not None
     named = path.name.removeprefix("spiOverJtag_").removesuffix(".bit.gz")
@@ -57,24 +57,24 @@ def test_a_real_file(path: pathlib.Path) -> None:
             assert header.idcode == idcode
 
 
-@pytest.mark.parametrize("size", [*range(140), len(builders.xilinx_bit()) - 1])
+@pytest.mark.parametrize("size", [*range(140), len(bitstreams.xilinx_bit()) - 1])
 def test_cut_off(size: int) -> None:
-    refusal(builders.xilinx_bit()[:size])
+    refusal(bitstreams.xilinx_bit()[:size])
 
 
 @pytest.mark.parametrize("key", "abcde")
 def test_a_missing_field(key: str) -> None:
-    data = builders.xilinx_bit()
+    data = bitstreams.xilinx_bit()
     at = {"e": data.index(b"e\0\0\0")}.get(key)
     if at is None:
-        at = data.index(builders.bit_field(key, {"a": b"top"}.get(key, b""))[:1] + b"\0", 12)
+        at = data.index(bitstreams.bit_field(key, {"a": b"top"}.get(key, b""))[:1] + b"\0", 12)
     assert f"the key '{key}'" in refusal(data[:at] + b"z" + data[at + 1 :])
 
 
 @pytest.mark.parametrize("key", "abcd")
 @pytest.mark.parametrize("text", [b"x" * 1024, b"a\nb", b"a\x1b[2Jb", b"caf\xe9", b"a\0b"])
 def test_a_field_too_long_or_not_printable(key: str, text: bytes) -> None:
-    assert f"field '{key}'" in refusal(builders.xilinx_bit(**{key: text}))
+    assert f"field '{key}'" in refusal(bitstreams.xilinx_bit(**{key: text}))
 
 
 def test_a_field_of_no_bytes() -> None:
@@ -83,28 +83,28 @@ def test_a_field_of_no_bytes() -> None:
 
 
 def test_a_field_without_its_zero() -> None:
-    assert "field 'b'" in refusal(builders.xilinx_bit().replace(b"7a35tcpg236\0", b"7a35tcpg2367"))
+    assert "field 'b'" in refusal(bitstreams.xilinx_bit().replace(b"7a35tcpg236\0", b"7a35tcpg2367"))
 
 
 def test_no_part() -> None:
-    assert "a part in field 'b'" in refusal(builders.xilinx_bit(b=b""))
+    assert "a part in field 'b'" in refusal(bitstreams.xilinx_bit(b=b""))
 
 
 @pytest.mark.parametrize("change", [-1, 1, 0x7FFF0000])
 def test_a_length_that_is_not_the_datas(change: int) -> None:
-    assert "the length of the data" in refusal(builders.xilinx_bit(length=len(builders.CONFIGURATION) + change))
+    assert "the length of the data" in refusal(bitstreams.xilinx_bit(length=len(bitstreams.CONFIGURATION) + change))
 
 
 @pytest.mark.parametrize("data", [b"", bytes(2000), bytes(1021) + bytes.fromhex("aa995566")])
 def test_data_without_a_sync_word(data: bytes) -> None:
-    assert "sync word" in refusal(builders.xilinx_bit(data=data))
+    assert "sync word" in refusal(bitstreams.xilinx_bit(data=data))
 
 
 @pytest.mark.parametrize(
     "c,d", [(b"21.11.2026", b"01:02:03"), (b"2026/11/21", b"1:2"), (b"", b""), (b"2026/11/21", b"")]
 )
 def test_a_date_or_time_that_is_none(c: bytes, d: bytes) -> None:
-    assert "a date" in refusal(builders.xilinx_bit(c=c, d=d))
+    assert "a date" in refusal(bitstreams.xilinx_bit(c=c, d=d))
 
 
 @pytest.mark.parametrize(
@@ -117,12 +117,12 @@ def test_a_date_or_time_that_is_none(c: bytes, d: bytes) -> None:
     ],
 )
 def test_attributes_that_are_none(a: bytes, expected: str) -> None:
-    assert expected in refusal(builders.xilinx_bit(a=a))
+    assert expected in refusal(bitstreams.xilinx_bit(a=a))
 
 
 @pytest.mark.parametrize("a,user_id", [(b"t;UserID=0XFFFFFFFF", None), (b"t", None), (b"t;UserID=0", 0), (b"", None)])
 def test_user_ids(a: bytes, user_id: int | None) -> None:
-    header = read(builders.xilinx_bit(a=a))
+    header = read(bitstreams.xilinx_bit(a=a))
     assert (header.user_id, header.function_id) == (user_id, None)
 
 
@@ -138,11 +138,11 @@ def test_user_ids(a: bytes, user_id: int | None) -> None:
     ],
 )
 def test_no_idcode(packets: str) -> None:
-    assert read(builders.xilinx_bit(data=bytes.fromhex("ffffffffaa995566" + packets))).idcode is None
+    assert read(bitstreams.xilinx_bit(data=bytes.fromhex("ffffffffaa995566" + packets))).idcode is None
 
 
 def test_a_long_file_is_not_read() -> None:
-    data = builders.CONFIGURATION + bytes(16 << 20)
-    meter = builders.Meter(builders.xilinx_bit(data=data))
+    data = bitstreams.CONFIGURATION + bytes(16 << 20)
+    meter = bitstreams.Meter(bitstreams.xilinx_bit(data=data))
     assert xilinx_bit.read(meter).payload_size == len(data)
     assert meter.total < 8192

@@ -18,11 +18,11 @@ from fpga_nova.ip_cores.bitstream_cache import Cache
 from fpga_nova.regions.engine import Engine
 from fpga_nova.regions.store import Store
 from fpga_nova.system import scratch
-from tests.unit.conftest import manifest_data, write_archive
-from tests.unit.formats import builders
+from tests.support import bitstreams
+from tests.support.archives import manifest_data, write_archive
 
 OTHER = str(uuid.uuid4())
-FUNCTION = {"type": "test", "id": builders.FUNCTION_ID}
+FUNCTION = {"type": "test", "id": bitstreams.FUNCTION_ID}
 LIMIT = 1 << 20
 
 
@@ -89,11 +89,11 @@ def burn(tmp_path, engine):
 
 
 def test_all_that_it_says_is_so(burn):
-    region = burn(builders.gbs(), builders.INTERFACE_ID, entry={"interface_id": builders.INTERFACE_ID})
+    region = burn(bitstreams.gbs(), bitstreams.INTERFACE_ID, entry={"interface_id": bitstreams.INTERFACE_ID})
     assert region.state == "programmed"
 
 
-@pytest.mark.parametrize("bitstream", [b"of no known format", builders.rbf(), builders.rbf("arria10")])
+@pytest.mark.parametrize("bitstream", [b"of no known format", bitstreams.rbf(), bitstreams.rbf("arria10")])
 def test_what_it_does_not_say_contradicts_nothing(burn, bitstream):
     assert burn(bitstream, OTHER, entry={"interface_id": OTHER}).state == "programmed"
 
@@ -101,12 +101,20 @@ def test_what_it_does_not_say_contradicts_nothing(burn, bitstream):
 @pytest.mark.parametrize(
     ("bitstream", "changes", "said"),
     [
-        (builders.gbs(), {"function": {"type": "test", "id": OTHER}}, f"function {builders.FUNCTION_ID} by its own"),
-        (builders.gbs(), {"entry": {"interface_id": OTHER}}, f"interface {builders.INTERFACE_ID} by its own header"),
-        (builders.xilinx_bit(), {}, "vendor xilinx by its own header (xilinx_bit), the manifest says intel"),
-        (builders.xclbin(), {}, "vendor xilinx by its own header (xclbin), the manifest says intel"),
-        (builders.ice40(), {}, "vendor lattice by its own header (ice40), the manifest says intel"),
-        (builders.gbs()[:-64], {}, "expected configuration data behind the metadata"),
+        (
+            bitstreams.gbs(),
+            {"function": {"type": "test", "id": OTHER}},
+            f"function {bitstreams.FUNCTION_ID} by its own",
+        ),
+        (
+            bitstreams.gbs(),
+            {"entry": {"interface_id": OTHER}},
+            f"interface {bitstreams.INTERFACE_ID} by its own header",
+        ),
+        (bitstreams.xilinx_bit(), {}, "vendor xilinx by its own header (xilinx_bit), the manifest says intel"),
+        (bitstreams.xclbin(), {}, "vendor xilinx by its own header (xclbin), the manifest says intel"),
+        (bitstreams.ice40(), {}, "vendor lattice by its own header (ice40), the manifest says intel"),
+        (bitstreams.gbs()[:-64], {}, "expected configuration data behind the metadata"),
     ],
 )
 def test_contradictions_of_the_manifest(burn, bitstream, changes, said):
@@ -117,20 +125,20 @@ def test_contradictions_of_the_manifest(burn, bitstream, changes, said):
 
 def test_a_region_with_another_interface_is_passed_over(burn):
     """The manifest names no interface, so by it the core fits both cards."""
-    region = burn(builders.gbs(), OTHER, builders.INTERFACE_ID)
+    region = burn(bitstreams.gbs(), OTHER, bitstreams.INTERFACE_ID)
     assert (region.card_id, region.state) == ("shelf:1", "programmed")
 
 
 def test_no_region_has_its_interface(burn, engine):
     with pytest.raises(errors.NoMatchingHardware) as caught:
-        burn(builders.gbs(), OTHER, OTHER)
+        burn(bitstreams.gbs(), OTHER, OTHER)
     assert "x.bin of IP core 'core' was by its own header (gbs) not built for region" in str(caught.value)
-    assert str(caught.value).endswith(f": it is for interface {builders.INTERFACE_ID}, not {OTHER}")
+    assert str(caught.value).endswith(f": it is for interface {bitstreams.INTERFACE_ID}, not {OTHER}")
     assert {region.state for region in engine(OTHER, OTHER).regions()} == {"free"}
 
 
 def test_a_region_whose_interface_nobody_knows(burn):
-    assert burn(builders.gbs(), None).state == "programmed"
+    assert burn(bitstreams.gbs(), None).state == "programmed"
 
 
 def test_a_file_for_several_kinds_of_regions_is_unpacked_once(tmp_path):

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from fpga_nova import errors
 from fpga_nova.ip_cores import archive
-from tests.unit.conftest import manifest_data, write_archive
+from tests.support.archives import manifest_data, write_archive
 
 LIMIT = 1 << 20
 

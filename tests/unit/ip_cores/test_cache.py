@@ -10,7 +10,7 @@ import stat
 import pytest
 
 from fpga_nova.ip_cores.bitstream_cache import Cache
-from tests.unit.conftest import manifest_data
+from tests.support.archives import manifest_data
 
 
 @pytest.fixture

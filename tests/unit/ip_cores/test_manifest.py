@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fpga_nova import errors
 from fpga_nova.ip_cores import manifest
-from tests.unit.conftest import FUNCTION_ID, manifest_data
+from tests.support.archives import FUNCTION_ID, manifest_data
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=9) | st.integers(),

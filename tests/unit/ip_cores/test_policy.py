@@ -10,7 +10,7 @@ import pytest
 
 from fpga_nova import errors
 from fpga_nova.ip_cores import manifest, policy, schema
-from tests.unit.conftest import FUNCTION_ID, manifest_data
+from tests.support.archives import FUNCTION_ID, manifest_data
 
 PROJECT = "6f70656e737461636b20342065766572"
 DASHED = "6f70656e-7374-6163-6b20-342065766572"

@@ -15,8 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding
 
 from fpga_nova import errors
 from fpga_nova.ip_cores import signatures
-from tests.unit.conftest import ROOT
-from tests.unit.ip_cores import signing
+from tests.support import ROOT, signing
 
 DATA = b"an archive" * 1000
 

@@ -1,0 +1,226 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The real openFPGALoader at an emulated Xilinx Virtual Cable: what arrives, and what goes wrong on the way."""
+
+from __future__ import annotations
+
+import pytest
+
+from fpga_nova import errors, formats
+from fpga_nova.devices import openfpgaloader
+from tests.support import device_benches, xvc
+
+
+@pytest.fixture
+def bench(tmp_path):
+    made = device_benches.OpenFpgaLoaderBench(tmp_path)
+    yield made
+    made.clean_up()
+
+
+@pytest.fixture
+def loaded(bench):
+    """The device, its region and a core, with the blank loaded."""
+    device = bench.device()
+    region = bench.region(device)
+    device.erase(region)
+    return device, region, bench.core()
+
+
+def test_every_byte_arrives(bench, loaded):
+    device, region, core = loaded
+    device.program(region, core)
+    assert bench.fpga.received == xvc.words_of(core.path.read_bytes())
+    assert bench.fpga.done
+    assert bench.fpga.user_code == int(core.function_id[:8], 16)
+    device.erase(region)
+    assert bench.fpga.received == xvc.words_of(bench.blank.read_bytes())
+
+
+def test_the_tools_own_progress_is_reported(bench, loaded):
+    device, region, _ = loaded
+    core = bench.core(xvc.bitstream(0x12345678, bytes(range(256)) * 1200))
+    bench.cable.delay = 0.02
+    told = []
+    device.on_progress = lambda done, total: told.append((done, total))
+    device.program(region, core)
+    percents = [done for done, _ in told]
+    assert {total for _, total in told} == {100}
+    assert percents == sorted(percents) and percents[-1] == 100
+    assert any(0 < percent < 100 for percent in percents)
+
+
+@pytest.mark.parametrize(
+    ("part", "why"),
+    [(b"", None), (b"\x03\x62\xd0\x93", None), (b"\x13\x62\xd0\x93", None), (b"\x03\x63\x10\x93", "0x03631093")],
+)
+def test_the_part_that_the_configuration_data_ask_for(bench, part, why):
+    """The last three: the same part, a newer stepping of it, another part."""
+    asks = b"\x30\x01\x80\x01" + part if part else b""
+    core = bench.core(xvc.bitstream(0x12345678, asks + bytes(400)))
+    with core.path.open("rb") as file:
+        header = formats.identify(file)
+    assert (header.idcode is None) == (part == b"")
+    said = bench.device().misfit(bench.region(), header)
+    assert said == (why and f"it is for 7a35tcsg324 with IDCODE {why}, the card has 0x0362d093")
+
+
+def test_another_part_never_reaches_the_card(bench):
+    archive = bench.archive(bench.core(xvc.bitstream(0x12345678, b"\x30\x01\x80\x01\x03\x63\x10\x93" + bytes(400))))
+    bench.host.cli("status")
+    clears = bench.fpga.clears
+    said = bench.host.cli("burn", "--file", archive, code=64)
+    assert "x.bin of IP core 'core' was by its own header (xilinx_bit) not built for region" in said
+    assert bench.fpga.clears == clears
+
+
+def test_proof_changes_nothing(bench, loaded):
+    device, region, core = loaded
+    device.program(region, core)
+    clears = bench.fpga.clears
+    device.verify(region, core)
+    device.discover()
+    assert bench.fpga.clears == clears
+    assert bench.fpga.done
+
+
+def test_done_stays_low(bench, loaded):
+    device, region, core = loaded
+    bench.fpga.done_stays_low = True
+    device.program(region, core)  # the tool ends with 0
+    with pytest.raises(errors.ReadBackMismatch, match="TDO value 11 isn't the one expected: 21"):
+        device.verify(region, core)
+
+
+def test_another_core(bench, loaded):
+    device, region, core = loaded
+    device.program(region, core)
+    with pytest.raises(errors.ReadBackMismatch, match=r"TDO value .* isn't the one expected"):
+        device.verify(region, bench.core())
+
+
+def test_cable_breaks_in_the_middle(bench, loaded):
+    device, region, core = loaded
+    bench.cable.breaks_after = 8000
+    with pytest.raises(errors.ProgrammingFailed, match="openFPGALoader"):
+        device.program(region, core)
+    assert 0 < len(bench.fpga.received) < core.size or not bench.fpga.done
+    with pytest.raises(errors.FpgaError):
+        device.verify(region, core)
+    bench.cable.breaks_after = None
+    device.erase(region)
+    device.verify(region, None)
+
+
+def test_cable_is_gone(bench, loaded):
+    device, region, core = loaded
+    bench.pull()
+    with pytest.raises(errors.DeviceNotAccessible, match="Connection error"):
+        device.program(region, core)
+
+
+def test_file_is_cut_off(bench, loaded):
+    """A .bit shorter than its header says is refused before the FPGA is touched; the tool would end with 0."""
+    device, region, core = loaded
+    clears = bench.fpga.clears
+    with pytest.raises(errors.ProgrammingFailed, match="does not say"):
+        device.program(region, bench.core(core.path.read_bytes()[:-4000]))
+    assert bench.fpga.clears == clears
+
+
+def test_words_without_an_end(bench, loaded):
+    device, region, _ = loaded
+    content = bench.content("12345678-0000-4000-8000-000000000000").replace(xvc.DESYNC, bytes(8))
+    core = bench.core(content)
+    device.program(region, core)
+    with pytest.raises(errors.ReadBackMismatch):
+        device.verify(region, core)
+
+
+@pytest.mark.parametrize("code", [0x00000000, 0xFFFFFFFF, 0xB1A00001])
+def test_a_code_that_proves_nothing(bench, loaded, code):
+    device, region, _ = loaded
+    clears = bench.fpga.clears
+    with pytest.raises(errors.ProgrammingFailed):
+        device.program(region, bench.core(xvc.bitstream(code)))
+    assert bench.fpga.clears == clears
+
+
+def test_another_fpga(bench, loaded):
+    device, region, core = loaded
+    bench.configure(openfpgaloader_card=bench.options()["openfpgaloader_card"].replace("0x0362d093", "0x03631093"))
+    device = bench.device()
+    assert not device.discover()
+    with pytest.raises(errors.DeviceNotAccessible, match="no FPGA with IDCODE 0x03631093"):
+        device.program(region, core)
+
+
+def test_an_fpga_that_cannot_be_asked(bench):
+    """An Efinix Trion: openFPGALoader knows it, but nobody here knows how to read back what it holds."""
+    bench.fpga.idcode = 0x00210A79
+    bench.configure(openfpgaloader_card=bench.options()["openfpgaloader_card"].replace("0x0362d093", "0x00210a79"))
+    with pytest.raises(errors.ConfigurationInvalid, match=r"what an FPGA of efinix .* cannot be proved"):
+        bench.device().discover()
+
+
+def test_formats_without_a_header_go_by_the_function(bench):
+    bench.configure(openfpgaloader_card=f"{bench.options()['openfpgaloader_card']} format=bin")
+    device = bench.device()
+    region, core = bench.region(device), bench.core()
+    core.path.write_bytes(xvc.words_of(core.path.read_bytes()))
+    device.program(region, core)
+    device.verify(region, core)
+    assert bench.fpga.received == core.path.read_bytes()
+
+
+def test_what_a_guest_gets(bench):
+    text = bench.options()["openfpgaloader_card"].replace("node=/dev/ttyUSB1", "pci=0000:3b:00.0")
+    bench.configure(openfpgaloader_card=text)
+    (card,) = bench.device().discover()
+    assert card.pci_address == "0000:3b:00.0"
+    assert bench.device().endpoint(bench.region()).kind == "pci"
+
+
+def test_a_name_cannot_turn_a_bitstream_into_jtag_commands(bench, loaded):
+    """openFPGALoader plays any file with .svf in its path, and a core's bytes could be such commands."""
+    device, region, _ = loaded
+    directory = bench.path / "core.svf"
+    directory.mkdir()
+    core = bench.core()
+    path = core.path.rename(directory / "x.svf")
+    device.program(region, type(core)(core.sha256, core.size, path, core.function_id))
+    assert bench.fpga.received == xvc.words_of(path.read_bytes())
+
+
+def test_somebody_works_on_the_cable(bench, loaded, monkeypatch):
+    """Looking for cards leaves a cable alone that is in use, and takes its card for present."""
+    device, region, core = loaded
+    monkeypatch.setattr(openfpgaloader, "PROBE_TIMEOUT", 0)
+    with device._probed(device._entries()[0]).alone(0):
+        assert len(bench.device().discover()) == 1
+        with pytest.raises(errors.DeviceNotAccessible, match="card a is busy: waited 2 s"):
+            bench.device().program(region, core)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"ip": "127.0.0.1 --write-flash"}, "the keys are"),
+        ({"ip": "127.0.0.256"}, "ip is an IPv4 address"),
+        ({"name": "../x"}, "name is a name of"),
+        ({"cable": "-f"}, "cable is a word"),
+        ({"idcode": "0x1"}, "idcode is 32 bits"),
+        ({"blank": "blank.bit"}, "blank is an absolute path"),
+        ({"port": "-1"}, "port is a whole number"),
+        ({"format": "svf"}, "format is one of"),
+        ({"pci": "0000:3b:00.0"}, "needs one of pci and node"),
+        ({"node": None}, "needs one of pci and node"),
+        ({"blank": None}, "lacks blank"),
+    ],
+)
+def test_bad_configuration(bench, change, words):
+    entry = dict(word.split("=", 1) for word in bench.options()["openfpgaloader_card"].split())
+    entry.update(change)
+    text = " ".join(f"{key}={value}" for key, value in entry.items() if value is not None)
+    bench.configure(openfpgaloader_card=text)
+    with pytest.raises(errors.ConfigurationInvalid, match=rf"\[fpga\] openfpgaloader_card: .*{words}"):
+        bench.device().discover()

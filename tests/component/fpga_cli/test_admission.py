@@ -1,0 +1,430 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What fpga-cli admits: policy, signatures, headers and scanner, with the real fpga-cli; and what a refusal costs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sqlite3
+import time
+
+import pytest
+
+from tests.support import ROOT, signing
+from tests.support.archives import FUNCTION_ID, manifest_data, write_archive
+from tests.support.image_server import IMAGE
+
+PROJECT = "6f70656e737461636b20342065766572"
+OWNER = "0b1d7c0a5d3e4f6a8b9c0d1e2f3a4b5c"
+SERVER = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"
+
+
+def refused(host, *arguments, code=68) -> str:
+    """Burn in vain; return what was said. No region is touched, nothing is left behind."""
+    said = host.cli("burn", *arguments, code=code)
+    assert host.states() == ["free"] * 3
+    assert list(host.state_path.glob("tmp/*")) == []
+    return said
+
+
+# The allow-list
+
+
+@pytest.fixture
+def allow(host):
+    """Return a function that writes the policy file; it returns the option that names it."""
+
+    def allow(*rules: dict) -> dict:
+        path = host.path / "policy.yaml"
+        path.write_text(json.dumps({"rules": rules}))  # JSON is YAML, too
+        path.chmod(0o600)
+        return {"policy_file": path}
+
+    return allow
+
+
+def test_a_project_that_may(host, glance, allow):
+    glance.answer[1].update(owner=OWNER, manifest=json.dumps(manifest_data()))
+    host.configure_glance(glance, **allow({"project": [PROJECT], "image_owner": [OWNER], "vendor": ["sim"]}))
+    host.cli("burn", "--owner", SERVER, "--project", PROJECT, IMAGE)
+    host.cli("burn", "--project", "6F70656E-7374-6163-6b20-342065766572", IMAGE)
+    assert host.states().count("programmed") == 2
+
+
+@pytest.mark.parametrize("arguments", [[], ["--project", OWNER]])
+def test_a_project_that_may_not_costs_no_download(host, glance, allow, arguments):
+    glance.answer[1]["owner"] = OWNER
+    host.configure_glance(glance, **allow({"project": [PROJECT]}))
+    said = refused(host, *arguments, IMAGE)
+    project = arguments[1] if arguments else "not given"
+    assert f"no rule of {host.path}/policy.yaml admits this IP core: project {project}, image owner {OWNER}\n" in said
+    assert glance.downloads() == 0
+
+
+def test_an_owner_that_may_not_costs_no_download(host, glance, allow):
+    glance.answer[1]["owner"] = PROJECT
+    host.configure_glance(glance, **allow({"image_owner": [OWNER]}))
+    assert f"image owner {PROJECT}" in refused(host, IMAGE)
+    assert glance.downloads() == 0
+
+
+@pytest.mark.parametrize("rule", [{"vendor": ["lattice"]}, {"function": ["crypto"]}])
+def test_a_core_that_may_not_costs_no_download_where_the_image_says_what_it_is(host, glance, allow, rule):
+    glance.answer[1]["manifest"] = json.dumps(manifest_data())
+    host.configure_glance(glance, **allow(rule))
+    assert f"vendor sim, function test {FUNCTION_ID}" in refused(host, IMAGE)
+    assert glance.downloads() == 0
+
+
+def test_the_archives_own_manifest_counts(host, glance, allow):
+    """An image can say of itself what it likes."""
+    glance.answer[1]["manifest"] = json.dumps(manifest_data(function={"type": "crypto", "id": FUNCTION_ID}))
+    host.configure_glance(glance, **allow({"function": ["crypto"]}))
+    assert f"function test {FUNCTION_ID}" in refused(host, IMAGE)
+    assert glance.downloads() == 1
+
+
+def test_a_local_archive_has_no_owner(host, allow, core_archive):
+    host.configure(**allow({"image_owner": [OWNER]}))
+    assert "project not given, image owner none, vendor sim" in refused(host, "--file", core_archive)
+    host.configure(**allow({"vendor": ["sim"]}))
+    host.cli("burn", "--file", core_archive)
+
+
+def test_a_policy_that_cannot_be_used_admits_nothing(host, glance, allow):
+    host.configure_glance(glance, **allow({"projekt": [PROJECT]}))
+    assert "is not valid: rules[0]: " in host.cli("burn", "--project", PROJECT, IMAGE, code=1)
+    assert glance.requests == []
+    assert host.states() == ["free"] * 3
+
+
+@pytest.mark.parametrize(
+    ("option", "said"),
+    [
+        ("policy_file", "[fpga] policy_file: . is not an absolute path"),
+        ("scan_command", "[fpga] scan_command: '' is not an absolute path"),
+    ],
+)
+def test_an_empty_option_does_not_admit_everything(host, glance, option, said):
+    host.configure_glance(glance, **{option: ""})
+    assert said in host.cli("burn", IMAGE, code=1)
+    assert glance.requests == []
+
+
+@pytest.mark.parametrize("project", ["", "admin", "*", PROJECT + "0", "../" + PROJECT])
+def test_a_project_that_is_none(host, project):
+    process = host.start("burn", "--project", project, IMAGE)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2
+    assert "is no UUID" in err
+
+
+# Signatures
+
+
+@pytest.fixture
+def certificates(host):
+    path = host.path / "certificates"
+    path.mkdir(mode=0o700)
+    return path
+
+
+def signed(glance, certificates, data: bytes | None = None, method: str = "SHA-256", **dates) -> None:
+    """Sign the image, or in its place `data`."""
+    private = signing.key("RSA-PSS")
+    certificate_id = signing.certify(certificates, private, **dates)
+    glance.answer[1].update(signing.sign(private, data or glance.content, certificate_id, "RSA-PSS", method))
+
+
+@pytest.mark.parametrize("method", ["SHA-256", "SHA-512"])
+@pytest.mark.parametrize("mode", ["if-present", "always"])
+def test_a_good_signature(host, glance, certificates, mode, method):
+    signed(glance, certificates, method=method)
+    host.configure_glance(glance, signature_certificates=certificates, require_signature=mode)
+    host.cli("burn", IMAGE)
+
+
+@pytest.mark.parametrize(("method", "downloads"), [("SHA-256", 1), ("SHA-512", 0)])
+def test_a_signature_of_other_bytes(host, glance, certificates, method, downloads):
+    """Glance's own hash is SHA-512: a signature over the same hash is judged before the download."""
+    signed(glance, certificates, data=b"something else", method=method)
+    host.configure_glance(glance, signature_certificates=certificates)
+    assert "the data, or the key that signed them, is another" in refused(host, IMAGE)
+    assert glance.downloads() == downloads
+
+
+def test_a_signature_does_not_cover_bytes_that_glance_has_exchanged(host, glance, certificates, tmp_path):
+    """What is signed is Glance's hash; what is burned must have it."""
+    signed(glance, certificates, method="SHA-512")
+    glance.sent = write_archive(tmp_path / "other.zip", x_bin=b"evil").read_bytes()
+    assert len(glance.sent) == len(glance.content)
+    host.configure_glance(glance, signature_certificates=certificates)
+    assert "arrived damaged" in refused(host, IMAGE, code=66)
+
+
+def test_a_certificate_that_has_expired_costs_no_download(host, glance, certificates):
+    signed(glance, certificates, begin=-3, end=-1)
+    host.configure_glance(glance, signature_certificates=certificates)
+    assert "is valid from" in refused(host, IMAGE)
+    assert glance.downloads() == 0
+
+
+def test_certificates_nowhere(host, glance, certificates):
+    signed(glance, certificates)
+    host.configure_glance(glance, signature_certificates="")
+    assert "is not an absolute path" in refused(host, IMAGE, code=1)
+
+
+def test_half_a_signature(host, glance, certificates):
+    glance.answer[1]["img_signature"] = "AAAA"
+    host.configure_glance(glance, signature_certificates=certificates)
+    assert "the image has no property img_signature_hash_method" in refused(host, IMAGE)
+
+
+def test_an_image_without_a_signature(host, glance, certificates):
+    host.configure_glance(glance, signature_certificates=certificates, require_signature="always")
+    said = refused(host, IMAGE)
+    assert f"image {IMAGE} is not signed, and [fpga] require_signature is always" in said
+    assert glance.downloads() == 0
+    host.configure_glance(glance, signature_certificates=certificates)
+    host.cli("burn", IMAGE)
+
+
+@pytest.mark.parametrize("options", [{"require_signature": "never", "signature_certificates": "/nowhere"}, {}])
+def test_signatures_that_nobody_looks_at(host, glance, tmp_path, options):
+    signed(glance, tmp_path / "other", data=b"something else")
+    host.configure_glance(glance, **options)
+    host.cli("burn", IMAGE)
+
+
+def test_a_local_archive_has_no_signature(host, core_archive, certificates):
+    host.configure(signature_certificates=certificates, require_signature="always")
+    assert "only an image has a signature" in refused(host, "--file", core_archive)
+
+
+def test_signatures_are_required_and_nobody_may_sign(host, glance):
+    host.configure_glance(glance, require_signature="always")
+    assert "signature_certificates names no directory" in host.cli("burn", IMAGE, code=1)
+
+
+# What is in the cache is judged as what is fetched
+
+
+def test_a_cached_core_is_judged_again(host, glance, allow):
+    host.configure_glance(glance)
+    host.cli("erase", host.cli("burn", IMAGE).strip())
+    host.configure_glance(glance, **allow({"project": [PROJECT], "vendor": ["sim"]}))
+    assert "vendor sim" in refused(host, "--project", OWNER, IMAGE)
+    host.cli("burn", "--project", PROJECT, IMAGE)
+    assert glance.downloads() == 1
+
+
+def test_a_cached_core_is_scanned_again(host, glance, scanner):
+    host.configure_glance(glance)
+    host.cli("erase", host.cli("burn", IMAGE).strip())
+    host.configure_glance(glance, **scanner("echo no more; exit 1"))
+    assert "no more" in refused(host, IMAGE)
+    assert glance.downloads() == 1
+
+
+@pytest.mark.parametrize(("method", "downloads"), [("SHA-256", 3), ("SHA-512", 1)])
+def test_a_cached_cores_signature_is_verified_again(host, glance, certificates, method, downloads):
+    """Over another hash than Glance's that takes the data."""
+    signed(glance, certificates, method=method)
+    host.configure_glance(glance, signature_certificates=certificates, require_signature="always")
+    for _ in range(2):
+        host.cli("erase", host.cli("burn", IMAGE).strip())
+    signed(glance, certificates, data=b"something else", method=method)
+    refused(host, IMAGE)
+    assert glance.downloads() == downloads
+
+
+# Prefetch is judged as a burn is, but for whose server it will be; then each burn is
+
+
+def nothing_kept(host) -> bool:
+    return not list((host.state_path / "cache/bitstreams").iterdir())
+
+
+def test_a_prefetch_of_what_nobody_may_have(host, glance, allow):
+    glance.answer[1].update(owner=OWNER)
+    for rule in ({"vendor": ["lattice"]}, {"project": [PROJECT], "function": ["crypto"]}):
+        host.configure_glance(glance, **allow(rule))
+        assert "project any, image owner " + OWNER in host.cli("prefetch", IMAGE, code=68)
+        assert nothing_kept(host)
+    downloads = glance.downloads()
+    host.configure_glance(glance, **allow({"image_owner": [PROJECT]}))
+    host.cli("prefetch", IMAGE, code=68)
+    assert glance.downloads() == downloads
+
+
+def test_a_prefetch_of_what_some_project_may_have(host, glance, allow):
+    host.configure_glance(glance, **allow({"project": [PROJECT], "vendor": ["sim"]}))
+    host.cli("prefetch", IMAGE)
+    assert f"project {OWNER}" in refused(host, "--project", OWNER, IMAGE)
+    assert "project not given" in refused(host, IMAGE)
+    host.cli("burn", "--project", PROJECT, IMAGE)
+    assert glance.downloads() == 1
+
+
+def test_a_prefetch_without_a_good_signature(host, glance, certificates):
+    host.configure_glance(glance, signature_certificates=certificates, require_signature="always")
+    assert "is not signed" in host.cli("prefetch", IMAGE, code=68)
+    signed(glance, certificates, data=b"something else")
+    assert "the data, or the key that signed them, is another" in host.cli("prefetch", IMAGE, code=68)
+    assert nothing_kept(host)
+    signed(glance, certificates)
+    host.cli("prefetch", IMAGE)
+
+
+def test_a_prefetch_is_scanned(host, glance, scanner):
+    seen = host.path / "seen"
+    host.configure_glance(glance, **scanner(f'echo "<$FPGA_PROJECT>" > {seen}; echo a ring oscillator; exit 1'))
+    assert "a ring oscillator" in host.cli("prefetch", IMAGE, code=68)
+    assert seen.read_text() == "<>\n"
+    assert nothing_kept(host)
+
+
+def test_a_prefetch_of_what_contradicts_itself(host, glance, tmp_path):
+    bitstream = (ROOT / "accelerators" / "crc32" / "soft-hx1k.bin").read_bytes()
+    glance.store(write_archive(tmp_path / "other.zip", manifest_data(bitstream), x_bin=bitstream).read_bytes())
+    assert "is for vendor lattice by its own header" in host.cli("prefetch", IMAGE, code=67)
+    assert nothing_kept(host)
+
+
+def tightened(host, glance, allow, certificates, scanner) -> dict:
+    """Return policies that each refuse what was prefetched without them."""
+    return {
+        "no rule of": allow({"vendor": ["lattice"]}),
+        "is not signed": {"signature_certificates": certificates, "require_signature": "always"},
+        "no more": scanner("echo no more; exit 1"),
+    }
+
+
+def test_what_was_prefetched_is_judged_by_the_policy_of_the_burn(host, glance, allow, certificates, scanner):
+    host.cli("prefetch", IMAGE)
+    for words, policy in tightened(host, glance, allow, certificates, scanner).items():
+        host.configure_glance(glance, **policy)
+        assert words in refused(host, IMAGE)
+    host.configure_glance(glance)
+    host.cli("burn", IMAGE)
+    assert glance.downloads() == 1  # all of them were judged over what is in the cache
+
+
+# What a bitstream says of itself; tests/unit/ip_cores/test_admission.py has the rest
+
+
+def test_another_vendor(host, tmp_path):
+    bitstream = (ROOT / "accelerators" / "crc32" / "soft-hx1k.bin").read_bytes()
+    archive = write_archive(tmp_path / "other.zip", manifest_data(bitstream), x_bin=bitstream)
+    said = refused(host, "--file", archive, code=67)
+    assert "x.bin is for vendor lattice by its own header (ice40), the manifest says sim" in said
+
+
+def test_another_part(host, tmp_path):
+    """What a board has for a part its driver knows; the manifest names the board."""
+    bitstream = (ROOT / "accelerators" / "crc32" / "soft-hx1k.bin").read_bytes()
+    function = json.loads((ROOT / "accelerators" / "crc32" / "core.json").read_text())["function"]
+    data = manifest_data(bitstream, "soft-hx8k", vendor="lattice", function=function)
+    archive = write_archive(tmp_path / "other.zip", data, x_bin=bitstream)
+    host.configure(devices="soft", soft_cards="a:soft-hx8k:1")
+    said = host.cli("burn", "--file", archive, code=64)
+    assert "x.bin of IP core 'core' was by its own header (ice40) not built for region" in said
+    assert said.endswith(": it is for iCE40HX1K, board soft-hx8k has iCE40HX8K\n")
+    assert host.states() == ["free"]
+    steps = [entry["steps"] or [] for entry in json.loads(host.cli("history", "-f", "json"))]
+    assert steps and not any("programming" in each for each in steps)
+
+
+# The scanner
+
+
+@pytest.fixture
+def scanner(host):
+    """Return a function that writes a scanner in shell; it returns the option that names it."""
+
+    def scanner(text: str, mode: int = 0o755) -> dict:
+        path = host.path / "scan"
+        path.write_text(f"#!/bin/sh\n{text}\n")
+        path.chmod(mode)
+        return {"scan_command": path}
+
+    return scanner
+
+
+def test_a_scanner_that_admits_sees_the_bitstream_and_whose_it_is(host, glance, scanner):
+    seen = host.path / "seen"
+    glance.answer[1]["owner"] = OWNER
+    host.configure_glance(glance, **scanner(f"exec > {seen}; cat \"$1\"; echo; env | grep '^FPGA_' | LC_ALL=C sort"))
+    host.cli("burn", "--project", PROJECT, IMAGE)
+    sha256 = hashlib.sha256(b"bits").hexdigest()
+    assert seen.read_text().splitlines() == [
+        "bits",
+        "FPGA_BOARD=board1",
+        "FPGA_FILE=x.bin",
+        f"FPGA_FUNCTION_ID={FUNCTION_ID}",
+        "FPGA_FUNCTION_TYPE=test",
+        f"FPGA_IMAGE_ID={IMAGE}",
+        f"FPGA_IMAGE_OWNER={OWNER}",
+        "FPGA_INTERFACE_ID=",
+        "FPGA_NAME=core",
+        f"FPGA_PROJECT={PROJECT}",
+        "FPGA_REGION_TYPE=stream",
+        f"FPGA_SHA256={sha256}",
+        "FPGA_VENDOR=sim",
+        "FPGA_VERSION=1.0",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("echo 'it has a ring oscillator' >&2; exit 1", "scan refuses x.bin of IP core 'core': it has a ring osc"),
+        ("echo no; exit 99", "scan refuses x.bin of IP core 'core': no"),
+        ("exit 3", "scan refuses x.bin of IP core 'core': exit 3, without a word"),
+        ("printf 'Error: a\\nError: b\\033[2J'; exit 1", "core 'core': Error: a Error: b\n"),
+        ("kill -9 $$", "was killed by signal 9"),
+    ],
+)
+def test_a_scanner_that_refuses(host, core_archive, scanner, text, said):
+    host.configure(**scanner(text))
+    assert said in refused(host, "--file", core_archive)
+
+
+def test_a_scanner_that_hangs(host, core_archive, scanner):
+    pid = host.path / "pid"
+    host.configure(scan_timeout=1, **scanner(f"echo $$ > {pid}; exec sleep 60"))
+    begun = time.monotonic()
+    assert "did not end within 1 s and was killed" in refused(host, "--file", core_archive)
+    assert time.monotonic() - begun < 20
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(pid.read_text()), 0)
+
+
+def test_a_scanner_is_asked_before_a_region_is_claimed(host, core_archive, scanner):
+    """What the scanner finds of the store is what stood there before."""
+    seen = host.path / "seen"
+    host.configure(**scanner(f"cp {host.state_path}/regions.sqlite* {host.path}; touch {seen}"))
+    host.cli("burn", "--file", core_archive)
+    assert seen.exists()
+    with sqlite3.connect(host.path / "regions.sqlite") as store:
+        assert {state for (state,) in store.execute("SELECT state FROM regions")} == {"free"}
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"scan_command": "scan"}, "'scan' is not an absolute path"),
+        ({"scan_command": "/nowhere/scan"}, "no executable '/nowhere/scan'"),
+    ],
+)
+def test_a_scanner_that_cannot_be_run(host, core_archive, options, said):
+    host.configure(**options)
+    assert said in refused(host, "--file", core_archive, code=1)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root must not run what others may change")
+def test_a_scanner_that_others_may_change(host, core_archive, scanner):
+    host.configure(**scanner("exit 0", mode=0o777))
+    assert "can be changed by others than root" in refused(host, "--file", core_archive, code=1)

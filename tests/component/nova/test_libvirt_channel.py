@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The endpoint in the guest's XML, made by Nova's own classes."""
+
+from __future__ import annotations
+
+import pytest
+from lxml import etree
+from nova import objects
+from nova.compute import fpga
+from nova.virt.libvirt import config as vconfig
+
+from fpga_nova import errors
+from fpga_nova.nova import host
+from tests.support.card import Card
+
+SERVER = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"
+
+
+@pytest.fixture
+def conf():
+    changed = {"fpga_access": True, "fpga_simulation_mode": False}
+    for name, value in changed.items():
+        host.CONF.set_override(name, value)
+    yield host.CONF
+    for name in [*changed, "fpga_exec"]:
+        host.CONF.clear_override(name)
+
+
+@pytest.fixture
+def region(conf, card):
+    """Id of a region that SERVER holds."""
+    conf.set_override("fpga_exec", card.command)
+    regions = card.regions()
+    regions[0].update(state="programmed", owner=SERVER)
+    card.write(regions)
+    return regions[0]["id"]
+
+
+def guest_with(device, virt_type="qemu", server=SERVER):
+    guest = vconfig.LibvirtConfigGuest()
+    guest.virt_type = virt_type
+    fields = {} if device is None else {"fpga_device": device}
+    fpga.add_device(guest, objects.Instance(uuid=server, **fields))
+    return [etree.tostring(element.format_dom()).decode() for element in guest.devices]
+
+
+def test_region_is_a_virtio_port_that_connects(region):
+    assert guest_with(region) == [
+        f'<channel type="unix"><source mode="connect" path="/run/fpga-nova/endpoints/{region}.sock">'
+        '<reconnect enabled="yes" timeout="1"/></source>'
+        '<target type="virtio" name="org.fpga-nova.region.0"/></channel>'
+    ]
+    assert len(guest_with(region, "kvm")) == 1
+
+
+def test_region_of_another_server_is_not_attached(region, card):
+    other = "7c0b7a7e-7d0b-4a57-8f1e-0b6f7f1b4b1d"
+    assert guest_with(region, server=other) == []
+    assert guest_with(card.regions()[1]["id"]) == []
+
+
+def test_without_an_answer_the_guest_is_not_started(region, card):
+    card.behave({"list": {"code": 128, "text": "Error: the store cannot be read"}})
+    with pytest.raises(errors.StoreNotReadable):
+        guest_with(region)
+
+
+def test_container_gets_no_port(region):
+    assert guest_with(region, "lxc") == []
+
+
+def test_server_without_a_region_asks_nobody(region, card):
+    assert guest_with(None) == guest_with("") == []
+    assert card.calls() == []
+
+
+def test_id_of_a_stand_in_names_no_endpoint(conf, tmp_path):
+    conf.set_override("fpga_exec", Card(tmp_path / "other", 1, "fpga-cli.py").command)
+    assert guest_with("/dev/fpga0") == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("fpga_access", False), ("fpga_simulation_mode", True)])
+def test_nothing_is_attached_without_access_or_in_simulation(conf, region, name, value):
+    conf.set_override(name, value)
+    assert guest_with(region) == []

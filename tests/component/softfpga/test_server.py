@@ -1,0 +1,448 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The server of a region: frames, limits, and whom it runs as."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import pwd
+import random
+import select
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import textwrap
+import time
+import zlib
+from collections.abc import Iterator
+
+import pytest
+
+from fpga_nova import errors, model
+from fpga_nova.devices import soft
+from fpga_nova.softfpga import children, client
+from fpga_nova.softfpga.runtime import region, server
+from tests.component.softfpga import conftest
+from tests.support import toolchain
+from tests.support.waiting import wait_until
+
+ROOT = os.geteuid() == 0
+CRC_FILE = conftest.ACCELERATORS / "crc32" / "soft-hx1k.bin"
+CRC = conftest.as_bitstream(CRC_FILE)
+
+#: Answers a message with its bytes, but never a message that begins with 'S', and without end one with 'E'.
+MOODY = (
+    toolchain.SHELL
+    + """
+    reg [1:0] mood = 0; reg begun = 0;
+    wire silent = mood == 1, endless = mood == 2;
+    assign in_ready = !endless && out_ready && !silent;
+    assign out_valid = endless || (in_valid && !silent);
+    assign out_last = in_last && !endless;
+    assign out_data = endless ? 8'h45 : in_data;
+    always @(posedge clk) if (in_valid && in_ready) begin
+        begun <= !in_last;
+        if (!begun && in_data == "S") mood <= 1;
+        if (!begun && in_data == "E") mood <= 2;
+    end
+endmodule
+"""
+)
+
+
+def _frame(data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + data
+
+
+def _crc(data: bytes) -> bytes:
+    return zlib.crc32(data).to_bytes(4, "big")
+
+
+class Guest:
+    """One end of a region's socket."""
+
+    def __init__(self, address: str) -> None:
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(20)
+        self.socket.connect(address)
+
+    def receive(self) -> bytes:
+        (length,) = struct.unpack(">I", self._exactly(4))
+        return self._exactly(length)
+
+    def _exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            piece = self.socket.recv(count - len(data))
+            if not piece:
+                raise EOFError
+            data += piece
+        return data
+
+    def closed(self) -> bool:
+        """Whether the region has closed the connection."""
+        try:
+            return self.socket.recv(1) == b""
+        except ConnectionResetError:
+            return True
+
+
+class Programmed:
+    """A programmed region and the ways to it."""
+
+    def __init__(self, device: soft.SoftDevice, held: model.Region) -> None:
+        self.device = device
+        self.region = held
+        self.files = device._region(held)
+        self.address = device.endpoint(held).address
+
+    def guest(self) -> Guest:
+        return Guest(self.address)
+
+    def log(self) -> str:
+        return (self.files.directory / server.LOG).read_text()
+
+    def status(self) -> dict[str, int]:
+        return json.loads(self.files.ask("status"))
+
+
+@pytest.fixture
+def crc(device: soft.SoftDevice) -> Programmed:
+    held = conftest.regions_of(device)[0]
+    device.program(held, CRC)
+    return Programmed(device, held)
+
+
+@pytest.fixture(scope="session")
+def moody_bitstream(tmp_path_factory: pytest.TempPathFactory) -> model.Bitstream:
+    directory = tmp_path_factory.mktemp("moody")
+    toolchain.synthesise(MOODY, "soft-hx1k", directory)
+    return conftest.as_bitstream(directory / "top.bin")
+
+
+@pytest.fixture
+def moody(state_path: pathlib.Path, run_path: pathlib.Path, moody_bitstream: model.Bitstream) -> Iterator[Programmed]:
+    device = conftest.make_device(state_path, run_path, soft_cycle_limit=100_000, soft_frame_limit=200_000)
+    held = conftest.regions_of(device)[0]
+    device.program(held, moody_bitstream)
+    yield Programmed(device, held)
+    device.erase(held)
+
+
+# frames
+
+
+def test_frames_are_answered_in_order(crc: Programmed) -> None:
+    guest = crc.guest()
+    messages = [b"one", b"", b"two" * 1000, b"", b"", b"x"]
+    guest.socket.sendall(b"".join(_frame(message) for message in messages))
+    assert [guest.receive() for _ in messages] == [_crc(message) if message else b"" for message in messages]
+
+
+def test_frames_in_pieces(crc: Programmed) -> None:
+    guest = crc.guest()
+    for byte in _frame(b"123456789"):
+        guest.socket.sendall(bytes([byte]))
+        time.sleep(0.003)
+    assert guest.receive() == bytes.fromhex("cbf43926")
+
+
+def test_a_client_that_sends_all_and_shuts_down_gets_its_answers(crc: Programmed) -> None:
+    guest = crc.guest()
+    guest.socket.sendall(_frame(b"a") + _frame(b"b"))
+    guest.socket.shutdown(socket.SHUT_WR)
+    assert [guest.receive(), guest.receive()] == [_crc(b"a"), _crc(b"b")]
+    assert guest.closed()
+    assert crc.log() == ""
+
+
+def test_a_large_frame(moody: Programmed) -> None:
+    data = b"." + random.Random(1).randbytes(199_999)
+    assert client.exchange(moody.address, data) == data
+
+
+def test_a_client_slow_to_read(moody: Programmed) -> None:
+    guest = moody.guest()
+    data = b"." + bytes(150_000)
+    guest.socket.sendall(_frame(data) * 2)
+    time.sleep(0.3)
+    assert moody.status()["connections"] == 1
+    assert guest.receive() == data
+    assert guest.receive() == data
+
+
+def test_the_limit_of_a_frame(moody: Programmed) -> None:
+    guest = moody.guest()
+    guest.socket.sendall(struct.pack(">I", 200_001))
+    assert guest.closed()
+    assert "a frame of 200001 bytes is over the limit of 200000" in moody.log()
+    assert client.exchange(moody.address, b"still here") == b"still here"
+
+
+def test_the_limit_of_silence(moody: Programmed) -> None:
+    guest = moody.guest()
+    guest.socket.sendall(_frame(b"Silence"))
+    assert guest.closed()
+    assert "the core was silent for more than 100000 clock cycles" in moody.log()
+    # The next connection finds the fabric as it was at power-up.
+    assert client.exchange(moody.address, b"hello") == b"hello"
+
+
+def test_the_limit_of_an_answer(moody: Programmed) -> None:
+    guest = moody.guest()
+    guest.socket.sendall(_frame(b"Endless"))
+    assert guest.closed()
+    assert "the core's answer is over the limit of 200000 bytes" in moody.log()
+    assert client.exchange(moody.address, b"hello") == b"hello"
+
+
+def test_half_a_message_is_no_part_of_the_next(crc: Programmed) -> None:
+    guest = crc.guest()
+    guest.socket.sendall(struct.pack(">I", 1000) + b"half")
+    wait_until(lambda: crc.status()["bytes_in"] == 4, 10)
+    guest.socket.close()
+    assert client.exchange(crc.address, b"123456789") == bytes.fromhex("cbf43926")
+    assert "in the middle of a message" in crc.log()
+
+
+def test_the_next_connection_waits(crc: Programmed) -> None:
+    first, second = crc.guest(), crc.guest()
+    second.socket.sendall(_frame(b"second"))
+    first.socket.sendall(_frame(b"first"))
+    assert first.receive() == _crc(b"first")
+    assert select.select([second.socket], [], [], 0.2)[0] == []
+    first.socket.close()
+    assert second.receive() == _crc(b"second")
+
+
+def test_the_control_socket_answers_while_the_core_is_busy(
+    state_path: pathlib.Path, run_path: pathlib.Path, moody_bitstream: model.Bitstream
+) -> None:
+    device = conftest.make_device(state_path, run_path, soft_cycle_limit=1 << 60)
+    held = conftest.regions_of(device)[0]
+    device.program(held, moody_bitstream)
+    programmed = Programmed(device, held)
+    guest = programmed.guest()
+    guest.socket.sendall(_frame(b"Silent for ever"))
+    wait_until(lambda: programmed.status()["bytes_in"] == 1, 10)
+    device.verify(held, moody_bitstream)
+    # And a client that has had enough can go.
+    guest.socket.close()
+    assert client.exchange(programmed.address, b"hello") == b"hello"
+    device.erase(held)
+
+
+def test_what_was_served_is_counted(crc: Programmed) -> None:
+    assert client.exchange(crc.address, b"12345") and client.exchange(crc.address, b"") == b""
+    status = crc.status()
+    assert (status["connections"], status["frames"]) == (2, 2)
+    assert (status["bytes_in"], status["bytes_out"], status["cycles"]) == (5, 4, 9)
+    assert status["pid"] == crc.files.server_pid()
+
+
+def test_the_log_is_bounded(tmp_path: pathlib.Path) -> None:
+    log = server.Log(tmp_path / "log")
+    for i in range(3000):
+        log.write(f"line {i} \x1b[31m" + "x" * 50)
+    text = (tmp_path / "log").read_bytes()
+    assert len(text) <= server.LOG_LIMIT
+    assert b"line 2999" in text and b"\x1b" not in text
+
+
+# life and death
+
+
+def test_erase_closes_an_open_connection(crc: Programmed) -> None:
+    guest = crc.guest()
+    guest.socket.sendall(_frame(b"a"))
+    guest.receive()
+    crc.device.erase(crc.region)
+    assert guest.closed()
+    with pytest.raises(FileNotFoundError):
+        crc.guest()
+
+
+def test_the_server_outlives_who_started_it(
+    state_path: pathlib.Path, run_path: pathlib.Path, tmp_path: pathlib.Path
+) -> None:
+    """Its session is its own, and none of the starter's descriptors keeps on living in it."""
+    pipe = tmp_path / "starter.py"
+    pipe.write_text(
+        textwrap.dedent("""
+        import os, pathlib, sys
+        from tests.component.softfpga import conftest
+        device = conftest.make_device(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]))
+        held = conftest.regions_of(device)[0]
+        lock = os.open(sys.argv[2] + "/starters-lock", os.O_CREAT | os.O_RDWR)
+        os.set_inheritable(lock, True)
+        device.program(held, conftest.as_bitstream(pathlib.Path(sys.argv[3])))
+        print("programmed", flush=True)
+        """)
+    )
+    root = str(pathlib.Path(__file__).resolve().parents[3])
+    done = subprocess.run(
+        [sys.executable, str(pipe), str(state_path), str(run_path), str(CRC_FILE)],
+        env={**os.environ, "PYTHONPATH": root},
+        # Ends only when nobody has the other end any more: a server that kept it would hang this test.
+        capture_output=True,
+        timeout=60,
+        start_new_session=True,
+        check=False,
+    )
+    assert done.stdout == b"programmed\n", done.stderr
+    device = conftest.make_device(state_path, run_path)
+    programmed = Programmed(device, conftest.regions_of(device)[0])
+    pid = programmed.files.server_pid()
+    assert pid is not None and os.getsid(pid) != os.getsid(0)
+    kept = [str(path.readlink()) for path in pathlib.Path(f"/proc/{pid}/fd").iterdir()]
+    assert not [path for path in kept if "starters-lock" in path or path.startswith("pipe:")], kept
+    device.verify(programmed.region, CRC)
+    assert client.exchange(programmed.address, b"x") == _crc(b"x")
+    device.erase(programmed.region)
+
+
+def test_one_server_a_region(crc: Programmed, tmp_path: pathlib.Path) -> None:
+    before = crc.files.server_pid()
+    order = server.Order(str(crc.files.directory), str(tmp_path / "none"), "", os.getuid(), os.getgid(), 1, 1)
+    with pytest.raises(errors.ProgrammingFailed, match="already running"):
+        crc.files.start(order)
+    assert crc.files.server_pid() == before
+    crc.device.verify(crc.region, CRC)
+
+
+def test_a_server_that_cannot_start_says_why(crc: Programmed, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "other.so").write_bytes(b"not what was decoded")
+    files = region.SoftRegion(tmp_path / "region", tmp_path / "endpoints" / "x.sock")
+    files.make()
+    order = server.Order(str(files.directory), str(tmp_path / "other.so"), "0" * 64, os.getuid(), os.getgid(), 1, 1)
+    with pytest.raises(errors.ProgrammingFailed, match=r"did not start: the decoded fabric .* has been changed"):
+        files.start(order)
+    assert files.server_pid() is None
+
+
+def test_the_kernel_names_the_holder_of_the_lock(tmp_path: pathlib.Path) -> None:
+    files = region.SoftRegion(tmp_path, tmp_path / "e.sock")
+    assert files.server_pid() is None
+    code = "import sys, time, pathlib; from fpga_nova.softfpga.runtime import server; "
+    code += "server.lock(pathlib.Path(sys.argv[1])); print(1, flush=True); time.sleep(60)"
+    argv = [sys.executable, "-c", code, str(tmp_path / "lock")]
+    holder = subprocess.Popen(argv, stdout=subprocess.PIPE, env=children.environment())
+    try:
+        assert holder.stdout is not None and holder.stdout.readline() == b"1\n"
+        assert files.server_pid() == holder.pid
+        files.stop()
+        assert files.server_pid() is None
+    finally:
+        holder.kill()
+        holder.wait()
+        holder.stdout.close()
+
+
+# privileges
+
+
+def test_it_listens_for_the_owner_alone(crc: Programmed) -> None:
+    mode = pathlib.Path(crc.address).stat()
+    assert stat.S_IMODE(mode.st_mode) == 0o600
+    assert stat.S_IMODE(crc.files.control.stat().st_mode) == 0o600
+    assert stat.S_IMODE(crc.files.directory.stat().st_mode) == 0o700
+
+
+@pytest.mark.skipif(not ROOT, reason="only root gives a socket to a group that it is not in")
+def test_it_listens_for_the_group(state_path: pathlib.Path, run_path: pathlib.Path) -> None:
+    device = conftest.make_device(state_path, run_path, endpoint_group="daemon")
+    held = conftest.regions_of(device)[0]
+    device.program(held, CRC)
+    mode = pathlib.Path(device.endpoint(held).address).stat()
+    assert (stat.S_IMODE(mode.st_mode), mode.st_gid) == (0o660, 1)
+    device.erase(held)
+
+
+def test_guests_can_pass_whatever_the_umask(state_path: pathlib.Path, run_path: pathlib.Path) -> None:
+    before = os.umask(0o077)
+    try:
+        device = conftest.make_device(state_path, run_path / "run")
+        held = conftest.regions_of(device)[0]
+        device.program(held, CRC)
+    finally:
+        os.umask(before)
+    endpoints = pathlib.Path(device.endpoint(held).address).parent
+    assert [stat.S_IMODE(path.stat().st_mode) for path in (endpoints.parent, endpoints)] == [0o755, 0o755]
+    device.erase(held)
+
+
+def _process(pid: int) -> dict[str, list[str]]:
+    lines = pathlib.Path(f"/proc/{pid}/status").read_text().splitlines()
+    return {name: value.split() for name, value in (line.split(":", 1) for line in lines)}
+
+
+def test_it_can_gain_no_privileges(crc: Programmed) -> None:
+    pid = crc.files.server_pid()
+    assert pid is not None
+    assert _process(pid)["NoNewPrivs"] == ["1"]
+    limits = pathlib.Path(f"/proc/{pid}/limits").read_text()
+    for limit, value in (("Max processes", 0), ("Max core file size", 0), ("Max open files", 32)):
+        line = next(line for line in limits.splitlines() if line.startswith(limit))
+        assert line[len("Max processes             ") :].split()[:2] == [str(value)] * 2, line
+
+
+@pytest.mark.skipif(not ROOT, reason="a server that was not started as root has nothing to drop")
+def test_it_does_not_run_as_root(crc: Programmed) -> None:
+    pid = crc.files.server_pid()
+    assert pid is not None
+    nobody = pwd.getpwnam("nobody")
+    status = _process(pid)
+    assert status["Uid"] == [str(nobody.pw_uid)] * 4
+    assert status["Gid"] == [str(nobody.pw_gid)] * 4
+    assert status["Groups"] == []
+    assert all(int(status[kind][0], 16) == 0 for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"))
+
+
+def test_the_translator_is_confined(
+    device: soft.SoftDevice, run_path: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tools, which read a tenant's file, run as the same user, and can gain no privileges either."""
+    run_path.chmod(0o711)
+    witness = run_path / "bin"
+    witness.mkdir()
+    tool = witness / "iceunpack"
+    # Instead of unpacking, says whom it runs as.
+    tool.write_text("#!/bin/sh\ngrep -E '^(Uid|NoNewPrivs):' /proc/self/status | tr '\\t\\n' '  ' >&2\nexit 1\n")
+    for path in (witness, tool):
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{witness}:{os.environ['PATH']}")
+    (tmp_path / "core.bin").write_bytes(CRC_FILE.read_bytes() + b"different")
+    uid = pwd.getpwnam("nobody").pw_uid if ROOT else os.geteuid()
+    with pytest.raises(errors.ProgrammingFailed, match=rf"iceunpack: Uid: {uid} {uid} {uid} {uid} NoNewPrivs: 1"):
+        device.program(conftest.regions_of(device)[0], conftest.as_bitstream(tmp_path / "core.bin"))
+
+
+def test_root_runs_no_tenants_code(state_path: pathlib.Path, run_path: pathlib.Path) -> None:
+    if not ROOT:
+        pytest.skip("soft_user is of no use to others than root")
+    device = conftest.make_device(state_path, run_path, soft_user="root")
+    with pytest.raises(errors.ConfigurationInvalid, match="never runs as root"):
+        device.program(conftest.regions_of(device)[0], CRC)
+
+
+# the command-line client
+
+
+def test_the_client_as_a_command(crc: Programmed) -> None:
+    argv = [sys.executable, "-m", "fpga_nova.softfpga.client"]
+    done = subprocess.run([*argv, crc.address], input=b"123456789", capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, bytes.fromhex("cbf43926"), b"")
+    done = subprocess.run([*argv, "/no/such.sock"], input=b"", capture_output=True, timeout=30, check=False)
+    assert (done.returncode, done.stdout) == (1, b"")
+    assert done.stderr == b"Error: /no/such.sock: No such file or directory\n"
+
+
+def test_signals_of_a_terminal_do_not_end_it(crc: Programmed) -> None:
+    pid = crc.files.server_pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGINT)
+    assert client.exchange(crc.address, b"a") == _crc(b"a")

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Locks that end with their holder, and with whom he handed them to."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fpga_nova.system import locks
+from tests.support.waiting import wait_until
+
+#: Holds a lock and hands it to a `cat` that ends with its input, then dies of SIGKILL.
+_HANDS_OVER = """
+import os, pathlib, signal, subprocess, sys
+from fpga_nova.system import locks
+with locks.hold(pathlib.Path(sys.argv[1])):
+    subprocess.Popen(["cat"], pass_fds=locks.descriptors() if sys.argv[2] == "hand over" else ())
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def held(path) -> bool:
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def test_a_lock_excludes_others_while_it_is_held(tmp_path):
+    path = tmp_path / "lock"
+    with locks.hold(path):
+        assert held(path)
+        with pytest.raises(locks.Busy), locks.hold(path, 0.2):
+            pass
+    assert not held(path)
+
+
+@pytest.mark.parametrize("handed", [True, False])
+def test_a_child_keeps_what_it_was_handed(tmp_path, handed):
+    path = tmp_path / "lock"
+    reading, writing = os.pipe()
+    arguments = [sys.executable, "-c", _HANDS_OVER, str(path), "hand over" if handed else "keep"]
+    process = subprocess.Popen(arguments, stdin=reading, stdout=subprocess.PIPE)
+    os.close(reading)
+    process.wait(20)
+    assert held(path) is handed
+    os.close(writing)  # which ends the child
+    process.stdout.close()
+    wait_until(lambda: not held(path))
+
+
+def test_a_lock_ends_even_if_a_child_lives_on(tmp_path):
+    path = tmp_path / "lock"
+    with locks.hold(path):
+        child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=locks.descriptors())
+    assert not held(path)
+    child.communicate(timeout=20)
+
+
+def test_descriptors_are_those_of_the_locks_that_are_held(tmp_path):
+    assert locks.descriptors() == ()
+    with contextlib.ExitStack() as other:
+        with locks.hold(tmp_path / "a"):
+            other.enter_context(locks.hold(tmp_path / "b"))
+            assert len(locks.descriptors()) == 2
+        (left,) = locks.descriptors()  # that of b: a ended first, although it began first
+        assert os.path.samestat(os.fstat(left), (tmp_path / "b").stat())
+    assert locks.descriptors() == ()

@@ -1,0 +1,9 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What tests of several kinds share; nothing here is a test."""
+
+from __future__ import annotations
+
+import pathlib
+
+#: The clone.
+ROOT = pathlib.Path(__file__).resolve().parents[2]
