@@ -74,14 +74,14 @@ class Device(abc.ABC):
         if self.on_progress is not None:
             self.on_progress(done, total)
 
-    def misfit(self, region: model.Region, header: formats.Header) -> str | None:
+    def incompatibility(self, region: model.Region, header: formats.Header) -> str | None:
         """Return why a bitstream is not for the part that `region` is on, where its own header can tell; else None.
 
         It is asked before the card is touched, and asks no card. Vendor, function and interface have been looked at.
         """
         return None
 
-    def missing(self, region: model.Region) -> str | None:
+    def loss_reason(self, region: model.Region) -> str | None:
         """Return why `region` cannot hold what it was programmed with, where that costs next to nothing to see.
 
         It is asked at every command but `status`, so it calls no tool. None says nothing; else :meth:`verify` is asked.

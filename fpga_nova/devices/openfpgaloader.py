@@ -172,7 +172,7 @@ class OpenFpgaLoaderDevice(Device):
             raise errors.ReadBackMismatch(f"USERCODE {code} is the blank's or that of an empty FPGA")
         return code
 
-    def misfit(self, region: model.Region, header: formats.Header) -> str | None:
+    def incompatibility(self, region: model.Region, header: formats.Header) -> str | None:
         """See that the configuration data ask for the card's IDCODE, which the FPGA itself would refuse without."""
         wanted = self._entry(region)["idcode"]
         if header.idcode is None or not (header.idcode ^ int(wanted, 16)) & _WITHOUT_REVISION:

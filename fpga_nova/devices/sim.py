@@ -90,7 +90,7 @@ class SimDevice(Device):
         """Return the region's file."""
         return model.Endpoint("devnode", str(self._memory(region)))
 
-    def missing(self, region: model.Region) -> str | None:
+    def loss_reason(self, region: model.Region) -> str | None:
         """See whether the region's file is there."""
         return None if self._memory(region).exists() else f"the memory of region {region.id} is empty"
 

@@ -142,14 +142,14 @@ the core is reset. Read by fpga-cli.
         """Return the region's unix socket."""
         return model.Endpoint("unix", str(self._region(region).endpoint))
 
-    def misfit(self, region: model.Region, header: formats.Header) -> str | None:
+    def incompatibility(self, region: model.Region, header: formats.Header) -> str | None:
         """See that the bitstream fills the configuration memory of the board's part."""
         board = self._board(region)
         if header.part in (None, board.device):
             return None
         return f"it is for {PARTS.get(header.part or '', header.part)}, board {board.name} has {board.part}"
 
-    def missing(self, region: model.Region) -> str | None:
+    def loss_reason(self, region: model.Region) -> str | None:
         """See whether the region's server lives."""
         return "the region's server has ended" if self._region(region).server_pid() is None else None
 

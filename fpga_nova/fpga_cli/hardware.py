@@ -33,7 +33,7 @@ def burn(arguments: argparse.Namespace) -> None:
             core = core_source.of_file(arguments.file)
         else:
             core = core_source.of_image(arguments.image_id, engine.choose, judged)
-        admitted = admission.Admitted(core, judged, directory, engine.misfit)
+        admitted = admission.Admitted(core, judged, directory, engine.incompatibility)
         with progress.activity(f"programming {core.manifest.name}") as report:
             region = engine.burn(core.manifest, admitted.bitstream, arguments.owner, arguments.image_id, report)
         try:
@@ -55,7 +55,7 @@ def prefetch(arguments: argparse.Namespace) -> None:
         # Whose server it will be nobody knows yet; each burn is judged again.
         judged = admission.Admission(host_config.rules(here.conf), policy.ANY_PROJECT)
         core = core_source.of_image(arguments.image_id, engine.fitting, judged)
-        admitted = admission.Admitted(core, judged, directory, engine.misfit)
+        admitted = admission.Admitted(core, judged, directory, engine.incompatibility)
         entries = engine.prefetch(core.manifest, admitted.bitstream)
     columns = ("file", "sha256", "size", "board", "region_type", "interface_id")
     output.print_list(arguments, columns, columns[:5], [dataclasses.asdict(entry) for entry in entries])

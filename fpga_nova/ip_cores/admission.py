@@ -188,7 +188,7 @@ class Admitted:
     """A core that is admitted; gives its bitstreams, each judged once.
 
     :param directory: where they are unpacked
-    :param misfit: says why a bitstream with this header is not for the part that a region is on, if it knows
+    :param incompatibility: says why a bitstream with this header is not for the part that a region is on, if it knows
     :raises fpga_nova.errors.RefusedByPolicy: the core is not admitted
     """
 
@@ -197,13 +197,13 @@ class Admitted:
         core: Core,
         admission: Admission,
         directory: pathlib.Path,
-        misfit: Callable[[model.Region, formats.Header], str | None],
+        incompatibility: Callable[[model.Region, formats.Header], str | None],
     ) -> None:
         admission.check_core(core.manifest)
         self._core = core
         self._admission = admission
         self._directory = directory
-        self._misfit = misfit
+        self._misfit = incompatibility
         self._paths: dict[str, pathlib.Path] = {}
         self._headers: dict[model.BitstreamEntry, formats.Header | None] = {}
 
@@ -242,7 +242,7 @@ def _misses(interface_id: str | None, header: formats.Header) -> bool:
 def _check_header(header: formats.Header, manifest: model.Manifest, entry: model.BitstreamEntry) -> None:
     """Hold what a bitstream says of itself against its manifest; what it does not say contradicts nothing.
 
-    Its part is not here: the manifest names a board, and what is on that the driver knows (`Device.misfit`).
+    Its part is not here: the manifest names a board, and what is on that the driver knows (`Device.incompatibility`).
     """
 
     def refuse(what: str, found: str, declared: str) -> errors.ArchiveInvalid:

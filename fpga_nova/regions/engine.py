@@ -188,23 +188,23 @@ class Engine:
         :raises fpga_nova.errors.FpgaError: one cannot be kept
         """
         fitting: dict[model.BitstreamEntry, model.Bitstream] = {}
-        misfits: list[errors.NoMatchingHardware] = []
+        incompatibilities: list[errors.NoMatchingHardware] = []
         for region, entry in self.fitting(manifest):
             if entry not in fitting:
                 try:
                     fitting[entry] = unpack(region, entry)
                 except errors.NoMatchingHardware as error:
-                    misfits.append(error)
+                    incompatibilities.append(error)
         if not fitting:
-            raise misfits[-1]
+            raise incompatibilities[-1]
         for bitstream in fitting.values():
             assert bitstream.path is not None  # noqa: S101 - unpack gives checked bytes
             self.cache.keep(bitstream.sha256, bitstream.path, self._held_bitstreams)
         return list(fitting)
 
-    def misfit(self, region: model.Region, header: formats.Header) -> str | None:
+    def incompatibility(self, region: model.Region, header: formats.Header) -> str | None:
         """Return why a bitstream with this header is not for the part that `region` is on; None if nobody can tell."""
-        return self._device(region).misfit(region, header)
+        return self._device(region).incompatibility(region, header)
 
     def burn(
         self,
@@ -231,12 +231,12 @@ class Engine:
         deadline = time.monotonic() + self._lock_timeout
         while True:
             choice = self.choose(manifest)
-            misfits: list[errors.NoMatchingHardware] = []
+            incompatibilities: list[errors.NoMatchingHardware] = []
             for region, entry in choice:
                 try:
                     bitstream = unpack(region, entry)
                 except errors.NoMatchingHardware as error:
-                    misfits.append(error)
+                    incompatibilities.append(error)
                     continue
                 with contextlib.suppress(locks.Busy), self._locked(region, timeout=0) as locked:
                     if locked.state is not RegionState.FREE:
@@ -252,8 +252,8 @@ class Engine:
                         error=None,
                     )
                     return self._load(claimed, bitstream, progress)
-            if misfits and len(misfits) == len(choice):
-                raise misfits[-1]
+            if incompatibilities and len(incompatibilities) == len(choice):
+                raise incompatibilities[-1]
             if time.monotonic() >= deadline:
                 raise errors.NoFreeRegion(
                     f"no free region for IP core {manifest.name!r}: waited {self._lock_timeout:g} s for those that fit "
@@ -430,7 +430,7 @@ class Engine:
             if region.state is not RegionState.PROGRAMMED or region.lost:
                 continue
             ask = restarted or region.card_id in back
-            if ask or (region.card_id in present and self._device(region).missing(region)):
+            if ask or (region.card_id in present and self._device(region).loss_reason(region)):
                 try:
                     with self._locked(region, timeout=0) as locked:
                         self._prove(locked, doubted=ask)

@@ -60,7 +60,7 @@ def test_the_part_that_the_configuration_data_ask_for(bench, part, why):
     with core.path.open("rb") as file:
         header = formats.identify(file)
     assert (header.idcode is None) == (part == b"")
-    said = bench.device().misfit(bench.region(), header)
+    said = bench.device().incompatibility(bench.region(), header)
     assert said == (why and f"it is for 7a35tcsg324 with IDCODE {why}, the card has 0x0362d093")
 
 

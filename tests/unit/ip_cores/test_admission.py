@@ -82,7 +82,7 @@ def burn(tmp_path, engine):
             archive = Archive(file, LIMIT)
             with scratch.directory(tmp_path) as directory:
                 host = engine(*interfaces)
-                admitted = Admitted(archive, Admission(Rules(tmp_path)), directory, host.misfit)
+                admitted = Admitted(archive, Admission(Rules(tmp_path)), directory, host.incompatibility)
                 return host.burn(archive.manifest, admitted.bitstream)
 
     return burn
