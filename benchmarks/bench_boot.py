@@ -10,8 +10,8 @@ from __future__ import annotations
 import time
 
 from benchmarks.pairs import compare
+from build_scripts.cloud.client import Client
 from build_scripts.lib import paths
-from build_scripts.lib.client import Client
 from build_scripts.lib.state import State
 
 #: Pairs; each takes about half a minute on two cores.

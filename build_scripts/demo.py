@@ -20,8 +20,8 @@ from typing import Any
 
 import openstack
 
+from build_scripts.cloud.client import Client, Failed, check, lzo_decompress
 from build_scripts.lib import paths
-from build_scripts.lib.client import Client, Failed, check, lzo_decompress
 from build_scripts.lib.state import State
 
 ROOT = paths.CLONE

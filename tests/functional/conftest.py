@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
+from build_scripts.cloud.client import Client
 from build_scripts.lib import paths
-from build_scripts.lib.client import Client
 from build_scripts.lib.state import State
 
 

@@ -8,8 +8,8 @@ import os
 import sys
 import time
 
+from build_scripts.cloud.client import Failed
 from build_scripts.lib import paths
-from build_scripts.lib.client import Failed
 from build_scripts.lib.errors import CloudError
 from build_scripts.lib.state import State
 from tests.upgrade import databases

@@ -8,9 +8,9 @@ import itertools
 import re
 from typing import Any
 
-from build_scripts.lib.module import Cloud
-from build_scripts.lib.node import Node
-from build_scripts.modules import mariadb, postgresql
+from build_scripts.cloud.module import Cloud
+from build_scripts.cloud.modules import mariadb, postgresql
+from build_scripts.cloud.node import Node
 
 #: Nova's databases: its API's, and one for each cell.
 API, CELL0, CELL1 = "nova_api", "nova_cell0", "nova"

@@ -8,13 +8,13 @@ import dataclasses
 import pathlib
 from collections.abc import Mapping, Sequence
 
-from build_scripts.lib import nova
-from build_scripts.lib.module import Cloud, Daemon, File, Option, ini
-from build_scripts.lib.node import Node
-from build_scripts.modules.nova_api import NovaApi
-from build_scripts.modules.nova_compute import NovaCompute
-from build_scripts.modules.nova_conductor import NovaConductor
-from build_scripts.modules.nova_scheduler import NovaScheduler
+from build_scripts.cloud import nova
+from build_scripts.cloud.module import Cloud, Daemon, File, Option, ini
+from build_scripts.cloud.modules.nova_api import NovaApi
+from build_scripts.cloud.modules.nova_compute import NovaCompute
+from build_scripts.cloud.modules.nova_conductor import NovaConductor
+from build_scripts.cloud.modules.nova_scheduler import NovaScheduler
+from build_scripts.cloud.node import Node
 from tests.upgrade import databases
 from tests.upgrade.novas import Nova
 

@@ -10,10 +10,10 @@ import subprocess
 from collections.abc import Mapping
 from typing import Any
 
-from build_scripts.build_cloud import Build
-from build_scripts.lib import identity, plan
+from build_scripts.cloud import identity, plan
+from build_scripts.cloud.build import Build
+from build_scripts.cloud.module import Daemon
 from build_scripts.lib.errors import CloudError
-from build_scripts.lib.module import Daemon
 from build_scripts.lib.state import State
 from tests.upgrade import databases, services
 from tests.upgrade.novas import Nova

@@ -13,9 +13,10 @@ from typing import Any
 
 from oslo_upgradecheck.upgradecheck import Code
 
-from build_scripts.lib import client, paths
+from build_scripts.cloud import client
+from build_scripts.cloud.module import ini
+from build_scripts.lib import paths
 from build_scripts.lib.errors import CloudError
-from build_scripts.lib.module import ini
 from build_scripts.lib.state import State, write_file
 from fpga_nova.nova.columns import COLUMNS
 from tests.debian import client as user

@@ -6,7 +6,7 @@ from __future__ import annotations
 import stat
 import subprocess
 
-from build_scripts.guest import build
+from build_scripts.cloud.guest import build
 
 
 def test_the_input_is_64_kib_of_compressible_text():

@@ -13,7 +13,7 @@ import time
 
 import pytest
 
-from build_scripts.lib import process
+from build_scripts.cloud import process
 from tests.support.waiting import wait_until
 
 

@@ -7,8 +7,8 @@ import copy
 
 import pytest
 
-from build_scripts.build_cloud import CLOUD_YAML, Build
-from build_scripts.lib import spec
+from build_scripts.cloud import spec
+from build_scripts.cloud.build import CLOUD_YAML, Build
 from build_scripts.lib.errors import CloudError
 from build_scripts.lib.state import State
 

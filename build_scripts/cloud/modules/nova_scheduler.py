@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from build_scripts.lib import nova
+from build_scripts.cloud import nova
 
 
 class NovaScheduler(nova.ReportingService, nova.ControllerService):

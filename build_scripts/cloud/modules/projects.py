@@ -3,8 +3,8 @@
 
 from __future__ import annotations
 
-from build_scripts.lib import identity
-from build_scripts.lib.module import Module
+from build_scripts.cloud import identity
+from build_scripts.cloud.module import Module
 
 
 class Projects(Module):

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from build_scripts.lib import identity
-from build_scripts.lib.module import File, WebService, ini
+from build_scripts.cloud import identity
+from build_scripts.cloud.module import File, WebService, ini
 
 
 class Keystone(WebService):

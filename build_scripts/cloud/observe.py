@@ -6,8 +6,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from build_scripts.build_cloud import CLOUD_YAML, Build
-from build_scripts.lib.node import Node
+from build_scripts.cloud.build import CLOUD_YAML, Build
+from build_scripts.cloud.node import Node
 from build_scripts.lib.state import State
 
 

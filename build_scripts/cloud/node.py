@@ -12,9 +12,9 @@ import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
-from build_scripts.lib import holder, process
+from build_scripts.cloud import holder, process
+from build_scripts.cloud.spec import NodeSpec
 from build_scripts.lib.errors import CloudError
-from build_scripts.lib.spec import NodeSpec
 from build_scripts.lib.state import State, digest, write_file
 
 # What sudo takes as its policy inside a node; modules add theirs in sudoers.d.

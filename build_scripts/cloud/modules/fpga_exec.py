@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from build_scripts.cloud.module import File, Module, ini
 from build_scripts.lib import paths
-from build_scripts.lib.module import File, Module, ini
 
 #: The filter that belongs to fpga-nova.
 _FILTERS = paths.CLONE / "etc/nova/rootwrap.d/fpga.filters"

@@ -7,8 +7,8 @@ import configparser
 import io
 from collections.abc import Mapping, Sequence
 
-from build_scripts.lib import nova
-from build_scripts.lib.module import Daemon, File, ini
+from build_scripts.cloud import nova
+from build_scripts.cloud.module import Daemon, File, ini
 
 
 class NovaCompute(nova.ReportingService, Daemon):

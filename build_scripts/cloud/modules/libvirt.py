@@ -7,7 +7,7 @@ import socket
 import uuid
 from collections.abc import Mapping, Sequence
 
-from build_scripts.lib.module import Daemon, File
+from build_scripts.cloud.module import Daemon, File
 
 
 class Libvirt(Daemon):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Build the cloud that cloud.yaml describes, say how it is, or stop it: ``python -m build_scripts.build_cloud up``."""
+"""Build the cloud that cloud.yaml describes, say how it is, or stop it: ``python -m build_scripts.cloud.build up``."""
 
 from __future__ import annotations
 
@@ -10,10 +10,11 @@ import sys
 import time
 from collections.abc import Sequence
 
-from build_scripts.lib import paths, plan, spec
+from build_scripts.cloud import modules, plan, spec
+from build_scripts.cloud.module import Cloud, Module
+from build_scripts.cloud.node import Node
+from build_scripts.lib import paths
 from build_scripts.lib.errors import CloudError
-from build_scripts.lib.module import Cloud, Module
-from build_scripts.lib.node import Node
 from build_scripts.lib.state import State
 
 _HERE = pathlib.Path(__file__).parent
@@ -32,7 +33,7 @@ class Build:
         self.nodes: list[Node] = []
         self.modules: dict[str, Module] = {}
         for node_spec in self.cloud.specs:
-            kinds = [importlib.import_module(f"build_scripts.modules.{name}").MODULE for name in node_spec.modules]
+            kinds = [importlib.import_module(f"{modules.__name__}.{name}").MODULE for name in node_spec.modules]
             node = Node(state, node_spec, {name for kind in kinds for name in kind.etc})
             self.nodes.append(node)
             for kind in kinds:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from build_scripts.lib.module import Daemon, File
+from build_scripts.cloud.module import Daemon, File
 
 
 class RabbitMQ(Daemon):

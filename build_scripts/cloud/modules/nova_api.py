@@ -6,8 +6,8 @@ from __future__ import annotations
 import concurrent.futures
 from collections.abc import Mapping
 
-from build_scripts.lib import nova
-from build_scripts.lib.module import File, WebService
+from build_scripts.cloud import nova
+from build_scripts.cloud.module import File, WebService
 
 
 class NovaApi(WebService, nova.ControllerService):

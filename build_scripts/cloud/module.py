@@ -18,10 +18,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Union
 
-from build_scripts.lib import process
+from build_scripts.cloud import process
+from build_scripts.cloud.node import Node
+from build_scripts.cloud.spec import NodeSpec
 from build_scripts.lib.errors import CloudError
-from build_scripts.lib.node import Node
-from build_scripts.lib.spec import NodeSpec
 from build_scripts.lib.state import State, digest, port_free, write_file
 
 Option = Union[str, int, bool, Sequence[str]]

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from build_scripts.lib.module import File, WebService, ini
+from build_scripts.cloud.module import File, WebService, ini
 
 
 class Placement(WebService):

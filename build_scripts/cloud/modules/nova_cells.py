@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import time
 
-from build_scripts.lib import identity
+from build_scripts.cloud import identity
+from build_scripts.cloud.module import Module
 from build_scripts.lib.errors import CloudError
-from build_scripts.lib.module import Module
 
 #: Seconds from the first sign of life of a compute node until it has told Placement what it has.
 _PATIENCE = 120

@@ -6,8 +6,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 
-from build_scripts.lib.module import Cloud, Daemon, File, Option, ini
-from build_scripts.lib.node import Node
+from build_scripts.cloud.module import Cloud, Daemon, File, Option, ini
+from build_scripts.cloud.node import Node
 
 #: The user of each database, by the database's name.
 DATABASES = {

@@ -8,8 +8,8 @@ import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
-from build_scripts.lib import identity
-from build_scripts.lib.module import Cloud, Daemon, File, Option, ini
+from build_scripts.cloud import identity
+from build_scripts.cloud.module import Cloud, Daemon, File, Option, ini
 
 if TYPE_CHECKING:
     import openstack.connection

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Become a command inside a node: ``python3 -m build_scripts.lib.enter NODE COMMAND [ARGUMENT ...]``."""
+"""Become a command inside a node: ``python3 -m build_scripts.cloud.enter NODE COMMAND [ARGUMENT ...]``."""
 
 from __future__ import annotations
 
 import os
 import sys
 
+from build_scripts.cloud.node import Node
+from build_scripts.cloud.spec import NodeSpec
 from build_scripts.lib import paths
 from build_scripts.lib.errors import CloudError
-from build_scripts.lib.node import Node
-from build_scripts.lib.spec import NodeSpec
 from build_scripts.lib.state import State
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from build_scripts.lib.module import Cloud
+from build_scripts.cloud.module import Cloud
 from build_scripts.lib.state import digest, write_file
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 class NodeSpec:
     """One node of the cloud.
 
-    :param modules: names of files under build_scripts/modules/, without the suffix
+    :param modules: names of files under build_scripts/cloud/modules/, without the suffix
     :param soft_cards: soft FPGA cards of the node, each ``NAME:BOARD:REGIONS`` as fpga-nova.conf spells them
     """
 

@@ -7,9 +7,9 @@ import hashlib
 import pathlib
 from typing import Any
 
-from build_scripts.guest import build
-from build_scripts.lib import identity
-from build_scripts.lib.module import Module
+from build_scripts.cloud import identity
+from build_scripts.cloud.guest import build
+from build_scripts.cloud.module import Module
 
 _GUEST = pathlib.Path(build.__file__).parent
 
