@@ -19,6 +19,7 @@ from typing import Any
 from oslo_concurrency import processutils
 
 from fpga_nova import errors, model
+from fpga_nova.system import uuids
 
 LOG = logging.getLogger(__name__)
 
@@ -31,7 +32,6 @@ QUERY_TIMEOUT = 60
 #: Longest region id: the width of instances.fpga_device.
 MAX_REGION_ID = 255
 
-_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 _PROJECT = re.compile(r"[0-9a-f]{32}")
 _STATUS = re.compile(r"Used regions: ([0-9]{1,6})/([0-9]{1,6})")
 
@@ -71,11 +71,6 @@ class Usage:
     total: int
 
 
-def is_uuid(text: object) -> bool:
-    """Return whether `text` is a UUID in canonical lower-case form, the one that the rootwrap filter admits."""
-    return isinstance(text, str) and _UUID.fullmatch(text) is not None
-
-
 class Runner:
     """Calls one executable as root, bounded in time, and turns each of its failures into an FpgaError.
 
@@ -102,7 +97,7 @@ class Runner:
             own credentials
         :raises fpga_nova.errors.FpgaError: the subclass that the exit code stands for
         """
-        if not is_uuid(image_id):
+        if not uuids.is_canonical(image_id):
             raise errors.ImageNotAvailable(f"cannot program `{image_id}' - this is not the id of an image")
         arguments = ["burn", image_id]
         if self.own:
@@ -117,7 +112,7 @@ class Runner:
         region_id = lines[0].strip() if len(lines) == 1 else ""
         if not region_id or len(region_id) > MAX_REGION_ID or not region_id.isprintable():
             raise errors.ProgrammingFailed(f"{self.command} burn printed no region id but {' '.join(lines)!r}")
-        if self.own and not is_uuid(region_id):
+        if self.own and not uuids.is_canonical(region_id):
             raise errors.ProgrammingFailed(f"{self.command} burn printed {region_id!r}, which is not a region id")
         return region_id
 
@@ -131,7 +126,7 @@ class Runner:
         if self.own:
             arguments = ["erase", "--owner", _owner(owner)]
             if region_id is not None:
-                if not is_uuid(region_id):
+                if not uuids.is_canonical(region_id):
                     raise errors.UnknownRegion(f"cannot erase `{region_id}' - this is not a region id of {OWN_NAME}")
                 arguments.append(region_id)
         elif region_id is None:
@@ -208,14 +203,14 @@ class Runner:
 
 def _owner(owner: str) -> str:
     """Return `owner` checked: it goes into a command line that runs as root."""
-    if not is_uuid(owner):
+    if not uuids.is_canonical(owner):
         raise errors.ConfigurationInvalid(f"`{owner}' is not the id of a server")
     return owner
 
 
 def _project(project: str) -> str:
     """Return `project` checked, in the one form that the rootwrap filter admits: Keystone's, without dashes."""
-    digits = project.replace("-", "") if is_uuid(project) else project
+    digits = project.replace("-", "") if uuids.is_canonical(project) else project
     if not isinstance(digits, str) or not _PROJECT.fullmatch(digits):
         raise errors.ConfigurationInvalid(f"`{project}' is not the id of a project")
     return digits

@@ -124,7 +124,7 @@ class DflDevice(Device):
         base = self._base(region)
         expected = identity.of_function(bitstream, self._blank(region)["function"])
         port = self._port(base)
-        held = sysfs.as_uuid(sysfs.attribute(port / "afu_id")) if port else None
+        held = sysfs.uuid(port / "afu_id") if port else None
         if held == _DEAD:
             raise errors.DeviceNotAccessible(f"card {region.card_id} does not answer: its afu_id is all ones")
         if held != expected:
@@ -168,7 +168,7 @@ class DflDevice(Device):
     @staticmethod
     def _interface(base: pathlib.Path) -> str | None:
         found = sorted(base.glob("dfl-fme.*/dfl-fme-region.*/fpga_region/region*/compat_id"))
-        return sysfs.as_uuid(sysfs.attribute(found[0])) if found else None
+        return sysfs.uuid(found[0]) if found else None
 
     @staticmethod
     def _port(base: pathlib.Path) -> pathlib.Path | None:

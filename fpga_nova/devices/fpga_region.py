@@ -36,6 +36,7 @@ from fpga_nova import errors, model
 from fpga_nova.devices.common import entries, identity, sysfs
 from fpga_nova.devices.common.probed import Probed
 from fpga_nova.driver import Device
+from fpga_nova.system import uuids
 from fpga_nova.system.tool import Tool
 
 _KERNEL_NAME = entries.Field(re.compile(r"[a-z][a-z_]{0,15}[0-9]{1,4}", re.ASCII), "a name that the kernel gave")
@@ -83,7 +84,7 @@ class FpgaRegionDevice(Device):
         for entry in self._entries():
             path = self._region_path(entry)
             if path.is_dir() and self._manager_path(entry).is_dir():
-                interface = sysfs.as_uuid(sysfs.attribute(path / "compat_id"))
+                interface = sysfs.uuid(path / "compat_id")
                 cards.append(
                     model.Card(
                         f"fpga_region:{entry['name']}",
@@ -110,7 +111,7 @@ class FpgaRegionDevice(Device):
         with self._alone(entry):
             self._check_manager(entry, errors.ReadBackMismatch)
             out = self._tool().call(["identify", entry["region"]], errors.ReadBackMismatch).out
-        held = sysfs.as_uuid(out.strip())
+        held = uuids.canonical(out.strip())
         if held != expected:
             raise errors.ReadBackMismatch(f"the region identifies itself as {held or 'nothing'}, not {expected}")
 

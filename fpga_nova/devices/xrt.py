@@ -37,7 +37,7 @@ from fpga_nova import errors, model
 from fpga_nova.devices.common import entries, identity, sysfs
 from fpga_nova.devices.common.probed import PROBE_TIMEOUT
 from fpga_nova.driver import Device
-from fpga_nova.system import scratch
+from fpga_nova.system import scratch, uuids
 from fpga_nova.system import tool as tools
 
 LOG = logging.getLogger(__name__)
@@ -84,7 +84,7 @@ class XrtDevice(Device):
                 LOG.warning("XRT card %s, platform %s, is not offered: [fpga] xrt_blank has none", address, platform)
             elif path.exists():
                 interfaces = (sysfs.attribute(path / "interface_uuids") or "").split()
-                interface = sysfs.as_uuid(interfaces[-1]) if interfaces else None
+                interface = uuids.canonical(interfaces[-1]) if interfaces else None
                 cards.append(
                     model.Card(
                         f"xrt:{address}",
@@ -113,7 +113,7 @@ class XrtDevice(Device):
         report = self._examine(
             ["--device", self._address(region), "--report", "dynamic-regions"], errors.ReadBackMismatch
         )
-        held = sysfs.as_uuid(_text(report, "devices", 0, "dynamic_regions", 0, "xclbin_uuid"))
+        held = uuids.canonical(_text(report, "devices", 0, "dynamic_regions", 0, "xclbin_uuid") or "")
         if held != expected:
             raise errors.ReadBackMismatch(f"the card holds xclbin {held or 'of an unknown UUID'}, not {expected}")
 

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Iterator
 from typing import IO, Callable
 
@@ -15,8 +14,6 @@ MAX_READ = 1 << 16
 
 #: How much of a file's beginning tells its format; the longest is an iCE40 file's comment, see `ice40.py`.
 HEAD_SIZE = 4096
-
-_UUID = re.compile(r"[0-9a-f]{8}(-?)[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{4}\1[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -129,14 +126,6 @@ class Window:
     def invalid(self, offset: int, expected: str) -> errors.ArchiveInvalid:
         """Return the error that says what was expected where."""
         return errors.ArchiveInvalid(f"{self.format} bitstream, offset {self._start + offset}: expected {expected}")
-
-
-def normal_uuid(text: str) -> str | None:
-    """Return a UUID, written with or without dashes, in lower-case canonical form; None if it is no UUID."""
-    if not _UUID.fullmatch(text):
-        return None
-    digits = text.replace("-", "").lower()
-    return "-".join((digits[:8], digits[8:12], digits[12:16], digits[16:20], digits[20:]))
 
 
 def printable(data: bytes) -> str | None:

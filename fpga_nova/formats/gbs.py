@@ -14,6 +14,7 @@ import struct
 from typing import IO, Any
 
 from fpga_nova.formats import base
+from fpga_nova.system import uuids
 
 NAME = "gbs"
 
@@ -37,7 +38,7 @@ def read(file: IO[bytes]) -> base.Header:
     """
     window = base.Window(file, NAME)
     if window.head(len(_GUID)) != _GUID:
-        raise window.invalid(0, f"the GUID {base.normal_uuid(_GUID.hex())}")
+        raise window.invalid(0, f"the GUID {uuids.canonical(_GUID.hex())}")
     _, length = _HEADER.unpack(window.read(0, _HEADER.size, "the header"))
     metadata = _Object(window, _load(window, window.read(_HEADER.size, length, "metadata")), "the metadata")
     payload_size = window.size - _HEADER.size - length
@@ -96,7 +97,7 @@ class _Object:
 
     def uuid(self, key: str) -> str:
         """Return a member that is a UUID."""
-        value = base.normal_uuid(self.get(key, str))
+        value = uuids.canonical(self.get(key, str))
         if value is None:
             raise self._wrong(f"{key} to be a UUID")
         return value

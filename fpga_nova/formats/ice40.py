@@ -16,6 +16,7 @@ import re
 from typing import IO
 
 from fpga_nova.formats import base
+from fpga_nova.system import uuids
 
 NAME = "ice40"
 
@@ -81,7 +82,7 @@ def read(file: IO[bytes]) -> base.Header:
 def _function_id(window: base.Window, comment: bytes) -> str | None:
     """Return the one function that the comment names. The tools put the comment's end anywhere, so that is no help."""
     lines = (_FUNCTION.fullmatch(line) for line in comment.removeprefix(_COMMENT).split(b"\0"))
-    ids = {base.normal_uuid(match.group(1).decode("ascii")) for match in lines if match}
+    ids = {uuids.canonical(match.group(1).decode("ascii")) for match in lines if match}
     if None in ids or len(ids) > 1:
         raise window.invalid(0, "one UUID in the comment's line 'function'")
     return ids.pop() if ids else None

@@ -16,6 +16,7 @@ import struct
 from typing import IO
 
 from fpga_nova.formats import base, fdt, xilinx_bit
+from fpga_nova.system import uuids
 
 NAME = "xclbin"
 
@@ -82,7 +83,7 @@ def read(file: IO[bytes]) -> base.Header:
         part=_part(window, bits),
         platform=_platform(window, platform),
         interface_ids=_interface_ids(window, interface_id, sections),
-        build_id=None if build_id == _NIL else base.normal_uuid(build_id.hex()),
+        build_id=None if build_id == _NIL else uuids.canonical(build_id.hex()),
         created=datetime.datetime.fromtimestamp(time, datetime.timezone.utc).isoformat() if time else None,
     )
 
@@ -141,7 +142,7 @@ def _interface_ids(window: base.Window, interface_id: bytes, sections: list[Sect
                 raise window.invalid(section.offset, f"{error} as partition metadata") from error
     ids = []
     for text in texts:
-        found = base.normal_uuid(text)
+        found = uuids.canonical(text)
         if found is None:
             raise window.invalid(_TABLE, "a UUID as each interface_uuid of the partition metadata")
         if found not in ids:

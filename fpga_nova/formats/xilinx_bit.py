@@ -16,6 +16,7 @@ import struct
 from typing import IO
 
 from fpga_nova.formats import base
+from fpga_nova.system import uuids
 
 NAME = "xilinx_bit"
 
@@ -114,7 +115,7 @@ def _function_id(window: base.Window, attributes: list[str]) -> str | None:
     text = _attribute(window, attributes, "FUNCTION")
     if text is None:
         return None
-    function_id = base.normal_uuid(text)
+    function_id = uuids.canonical(text)
     if function_id is None:
         raise window.invalid(len(_MAGIC), "a UUID as attribute FUNCTION in field 'a'")
     return function_id

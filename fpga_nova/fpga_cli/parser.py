@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import argparse
 import pathlib
-import uuid
 from collections.abc import Callable
 
 from fpga_nova import paths
+from fpga_nova.system import uuids
 
 #: Takes a command's name and what it does.
 Add = Callable[[str, str], argparse.ArgumentParser]
@@ -197,10 +197,10 @@ def _project(text: str) -> str:
 
 
 def _uuid(text: str) -> str:
-    try:
-        return str(uuid.UUID(text))
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no UUID") from None
+    value = uuids.canonical(text)
+    if value is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a UUID")
+    return value
 
 
 def _positive(text: str) -> int:

@@ -21,9 +21,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fpga_nova import errors, model
-from fpga_nova.formats.base import normal_uuid
 from fpga_nova.ip_cores import schema
-from fpga_nova.system import trusted_paths
+from fpga_nova.system import trusted_paths, uuids
 
 #: As a subject's project: whichever will ask; rules by project may match it.
 ANY_PROJECT = "*"
@@ -101,14 +100,14 @@ def parse(text: bytes, source: str) -> Policy:
 
 
 def _matches(rule: Mapping[str, Sequence[str]], subject: Subject) -> bool:
-    seen: dict[str, set[str | None]] = {"image_owner": {normal_uuid(subject.image_owner or "")}}
+    seen: dict[str, set[str | None]] = {"image_owner": {uuids.canonical(subject.image_owner or "")}}
     if subject.project != ANY_PROJECT:
-        seen["project"] = {normal_uuid(subject.project or "")}
+        seen["project"] = {uuids.canonical(subject.project or "")}
     if subject.manifest is not None:
         seen["vendor"] = {subject.manifest.vendor}
         seen["function"] = {subject.manifest.function_type, subject.manifest.function_id}
     return all(
-        any((normal_uuid(value) or value) in seen[key] for value in values)
+        any((uuids.canonical(value) or value) in seen[key] for value in values)
         for key, values in rule.items()
         if key in seen  # what is not known yet may still match
     )

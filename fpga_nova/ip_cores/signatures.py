@@ -27,8 +27,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, padding, rsa, utils
 
 from fpga_nova import errors
-from fpga_nova.formats.base import normal_uuid
-from fpga_nova.system import trusted_paths
+from fpga_nova.system import trusted_paths, uuids
 
 SIGNATURE = "img_signature"
 HASH_METHOD = "img_signature_hash_method"
@@ -72,9 +71,9 @@ class Signature:
             self._signature = base64.b64decode("".join(properties[SIGNATURE].split()), validate=True)
         except (binascii.Error, ValueError) as error:
             raise _refused(f"{SIGNATURE} is not base64") from error
-        self._certificate_id = normal_uuid(properties[CERTIFICATE])
+        self._certificate_id = uuids.canonical(properties[CERTIFICATE])
         if self._certificate_id is None:
-            raise _refused(f"{CERTIFICATE} is {properties[CERTIFICATE]!r}, which is no UUID")
+            raise _refused(f"{CERTIFICATE} is {properties[CERTIFICATE]!r}, which is not a UUID")
         self._key = _public_key(directory, self._certificate_id)
         _check_key(self._key, properties[KEY_TYPE], self._certificate_id)
 

@@ -10,9 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from fpga_nova.nova import cores
-
-#: Canonical text form of a UUID (RFC 4122), lower case as Glance makes them and the rootwrap filter admits them.
-UUID_PATTERN = r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+from fpga_nova.system import uuids
 
 
 def register() -> list[Any]:
@@ -23,6 +21,6 @@ def register() -> list[Any]:
         base.ExtraSpecValidator(
             name=cores.EXTRA_SPEC,
             description="The Glance image id of the IP core that a region is programmed with for the server.",
-            value={"type": str, "pattern": UUID_PATTERN},
+            value={"type": str, "pattern": uuids.PATTERN},
         )
     ]

@@ -17,7 +17,7 @@ from typing import Any
 from lxml import etree
 from nova.virt.libvirt import config as vconfig
 
-from fpga_nova.clients import fpga_cli_runner
+from fpga_nova.system import uuids
 
 LOG = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class RegionChannel(vconfig.LibvirtConfigGuestChannel):
 
 def add(guest: Any, region_id: str, endpoint_path: str) -> None:
     """Add the port for `region_id` to `guest`, a LibvirtConfigGuest of QEMU or KVM."""
-    if guest.virt_type not in ("qemu", "kvm") or not fpga_cli_runner.is_uuid(region_id):
+    if guest.virt_type not in ("qemu", "kvm") or not uuids.is_canonical(region_id):
         # The ids of stand-ins name no endpoint that is known here, and a container has no virtio-serial port.
         LOG.warning("Region %s has no endpoint for a guest of type %s: not attached", region_id, guest.virt_type)
         return

@@ -19,6 +19,7 @@ from collections.abc import Collection
 
 from fpga_nova import errors, model
 from fpga_nova.clients import fpga_cli_runner as runner_module
+from fpga_nova.system import uuids
 
 LOG = logging.getLogger(__name__)
 
@@ -158,7 +159,7 @@ class Tracker:
             (region.owner, region.id)
             for region in self._regions
             if region.owner is not None
-            and runner_module.is_uuid(region.owner)
+            and uuids.is_canonical(region.owner)
             and region.state not in (model.RegionState.FREE, model.RegionState.QUARANTINED)
             and region.owner not in tracked
             and region.owner not in self._building

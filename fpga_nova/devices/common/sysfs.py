@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import pathlib
 import re
-import uuid
 
 from oslo_config import cfg
+
+from fpga_nova.system import uuids
 
 #: Most bytes of an attribute; sysfs gives no more than a page.
 _PAGE = 4096
 
 _PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", re.ASCII)
-_UUID = re.compile(r"[0-9a-f]{32}", re.ASCII)
 
 
 def root_option(driver: str) -> cfg.StrOpt:
@@ -50,7 +50,6 @@ def numa_node(root: pathlib.Path, address: str | None) -> int | None:
     return int(text) if text is not None and re.fullmatch(r"\d{1,4}", text, re.ASCII) else None
 
 
-def as_uuid(text: str | None) -> str | None:
-    """Return 32 hex digits, with or without dashes and in any case, as a UUID in lower case; None for all else."""
-    digits = (text or "").replace("-", "").lower()
-    return str(uuid.UUID(digits)) if _UUID.fullmatch(digits) else None
+def uuid(path: pathlib.Path) -> str | None:
+    """Return the UUID that an attribute holds, in canonical form; None where it cannot be read or is not a UUID."""
+    return uuids.canonical(attribute(path) or "")

@@ -117,7 +117,7 @@ def test_a_project_that_is_none(host, project):
     process = host.start("burn", "--project", project, IMAGE)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 2
-    assert "is no UUID" in err
+    assert "is not a UUID" in err
 
 
 # Signatures

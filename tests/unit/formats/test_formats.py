@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds of every format: who is asked first, what hostile bytes can do, how much is read, and UUIDs."""
+"""What holds of every format: which one is asked first, what hostile bytes can do, how much is read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fpga_nova import errors, formats
 from fpga_nova.formats import base
-from tests.support import bitstreams
+from fpga_nova.system import uuids
 from tests.support.bitstreams import EVERY, Meter
 
 #: No reader takes more of a file than an iCE40 file may have, and a head to see what it is.
@@ -100,7 +100,7 @@ def test_mutated_files(case: tuple[str, bytes]) -> None:
             for text in (header.part, header.platform, header.design, header.created):
                 assert text is None or text.isprintable()
             for found in (*header.interface_ids, header.function_id, header.build_id):
-                assert found is None or base.normal_uuid(found) == found
+                assert found is None or uuids.canonical(found) == found
 
 
 def test_a_file_that_shrinks_while_it_is_read() -> None:
@@ -150,19 +150,3 @@ def test_memory_does_not_grow_with_the_file(name: str) -> None:
         assert tracemalloc.get_traced_memory()[1] < 1 << 20
     finally:
         tracemalloc.stop()
-
-
-@pytest.mark.parametrize(
-    "text,expected",
-    [
-        ("862C7020-A250-293E-3203-6F19956669E5", bitstreams.INTERFACE_ID),
-        ("862c7020a250293e32036f19956669e5", bitstreams.INTERFACE_ID),
-        ("862c7020-a250293e-3203-6f19956669e5", None),
-        ("{862c7020-a250-293e-3203-6f19956669e5}", None),
-        ("862c7020-a250-293e-3203-6f19956669e5\n", None),
-        ("٨62c7020-a250-293e-3203-6f19956669e5", None),
-        ("", None),
-    ],
-)
-def test_uuids(text: str, expected: str | None) -> None:
-    assert base.normal_uuid(text) == expected

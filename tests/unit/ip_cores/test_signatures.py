@@ -73,7 +73,7 @@ def test_a_property_is_missing(signed, tmp_path, name):
         ("img_signature_hash_method", "SHA-512", "the data, or the key"),
         ("img_signature_key_type", "RSA-PKCS1", "'RSA-PKCS1', certificate .* has a key for 'RSA-PSS'"),
         ("img_signature_key_type", "ECC_SECP384R1", "has a key for 'RSA-PSS'"),
-        ("img_signature_certificate_uuid", "../../../tmp/evil", "which is no UUID"),
+        ("img_signature_certificate_uuid", "../../../tmp/evil", "which is not a UUID"),
         ("img_signature_certificate_uuid", "8c5f1d2e-7b3a-4e60-9f41-d2a6c0b7e593", "there is no certificate /"),
     ],
 )
