@@ -138,7 +138,7 @@ class Worker(integrated_helpers.ProviderUsageBaseTestCase):
 
     def fpga_asked(self):
         """FpgaFilter for a request with one, within what remembers why no host is left, as the scheduler calls it."""
-        from fpga_nova.nova import scheduling
+        from fpga_nova.nova.scheduling import shortage as scheduling
 
         @contextlib.contextmanager
         def request():

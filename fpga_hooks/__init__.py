@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fpga_nova.nova import lifecycle
+from fpga_nova.nova.lifecycle import build as lifecycle
 
 __all__ = ["FpgaBuildInstanceHook", "FpgaDeleteInstanceHook"]
 

@@ -14,7 +14,7 @@ from fpga_nova.conf import GROUP
 from fpga_nova.doctor.findings import Failed, NotChecked
 from fpga_nova.doctor.site import Site
 from fpga_nova.ip_cores import images
-from fpga_nova.nova import cores
+from fpga_nova.nova.core_requests import EXTRA_SPEC
 
 _FILTER = "FpgaFilter"
 
@@ -54,17 +54,17 @@ def extra_spec(site: Site) -> str:
         from nova.api.validation.extra_specs import validators
     except ImportError as error:
         raise Failed(f"Nova's validators cannot be loaded: {error}") from error
-    if cores.EXTRA_SPEC not in validators.VALIDATORS:
+    if EXTRA_SPEC not in validators.VALIDATORS:
         raise Failed(
-            f"{cores.EXTRA_SPEC} is not registered, so nova-api refuses it from microversion 2.86 on; install "
+            f"{EXTRA_SPEC} is not registered, so nova-api refuses it from microversion 2.86 on; install "
             "fpga-nova into the Python of nova-api and restart that"
         )
-    validators.validate(cores.EXTRA_SPEC, "dd834aa4-f950-40e6-8c23-9dab7f3f0138")
+    validators.validate(EXTRA_SPEC, "dd834aa4-f950-40e6-8c23-9dab7f3f0138")
     try:
-        validators.validate(cores.EXTRA_SPEC, "no id")
+        validators.validate(EXTRA_SPEC, "no id")
     except exception.ValidationError:
-        return f"{cores.EXTRA_SPEC} is validated"
-    raise Failed(f"{cores.EXTRA_SPEC} is registered by another package, and takes any value; remove that package")
+        return f"{EXTRA_SPEC} is validated"
+    raise Failed(f"{EXTRA_SPEC} is registered by another package, and takes any value; remove that package")
 
 
 def container_format(site: Site) -> str:

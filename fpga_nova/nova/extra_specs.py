@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fpga_nova.nova import cores
+from fpga_nova.nova import core_requests
 from fpga_nova.system import uuids
 
 
@@ -19,7 +19,7 @@ def register() -> list[Any]:
 
     return [
         base.ExtraSpecValidator(
-            name=cores.EXTRA_SPEC,
+            name=core_requests.EXTRA_SPEC,
             description="The Glance image id of the IP core that a region is programmed with for the server.",
             value={"type": str, "pattern": uuids.PATTERN},
         )

@@ -9,7 +9,8 @@ from typing import Any
 from nova.scheduler import filters
 from nova.scheduler import utils as scheduler_utils
 
-from fpga_nova.nova import cores, scheduling
+from fpga_nova.nova import core_requests
+from fpga_nova.nova.scheduling import shortage
 
 
 class FpgaFilter(filters.BaseHostFilter):
@@ -20,11 +21,11 @@ class FpgaFilter(filters.BaseHostFilter):
 
     def filter_all(self, filter_obj_list: Iterable[Any], spec_obj: Any) -> Iterable[Any]:
         """Return the HostStates that pass; without an FPGA request the very list, at no cost for each host."""
-        core = cores.of_request(spec_obj)
+        core = core_requests.of_request(spec_obj)
         if core is None or scheduler_utils.request_is_rebuild(spec_obj):
             return filter_obj_list
-        return scheduling.filter_hosts(list(filter_obj_list), core)
+        return shortage.filter_hosts(list(filter_obj_list), core)
 
     def host_passes(self, host_state: Any, spec_obj: Any) -> bool:
         """Return whether one HostState passes."""
-        return cores.of_request(spec_obj) is None or host_state.fpga_regions_used < host_state.fpga_regions
+        return core_requests.of_request(spec_obj) is None or host_state.fpga_regions_used < host_state.fpga_regions

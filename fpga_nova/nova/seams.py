@@ -10,11 +10,12 @@ from __future__ import annotations
 import logging
 from typing import Any
 
-from fpga_nova.nova import cores, host
+from fpga_nova.nova import core_requests
+from fpga_nova.nova.claims import trackers
+from fpga_nova.nova.claims.trackers import report
 from fpga_nova.nova.columns import ensure_columns
-from fpga_nova.nova.cores import hand_over
-from fpga_nova.nova.host import report
-from fpga_nova.nova.scheduling import (
+from fpga_nova.nova.core_requests import hand_over
+from fpga_nova.nova.scheduling.shortage import (
     consume_from_request,
     explain_failure,
     explain_no_valid_host,
@@ -43,13 +44,13 @@ def test_claim(claim: Any) -> str | None:
 
     Nova's lock is held from here to :func:`claim`, so that two builds never take the same last region.
     """
-    fpga = host.tracker(claim.tracker)
+    fpga = trackers.tracker(claim.tracker)
     if fpga is None:
         return None
     flavor = getattr(claim, "flavor", None)  # a MoveClaim has the flavor that the server is to get
-    asks = cores.of_server(claim.instance) is not None
+    asks = core_requests.of_server(claim.instance) is not None
     if flavor is not None:
-        if asks or cores.of_flavor(flavor) is not None:
+        if asks or core_requests.of_flavor(flavor) is not None:
             return "a server with an FPGA cannot be moved"
         return None
     if not asks:
@@ -64,18 +65,20 @@ def test_claim(claim: Any) -> str | None:
 
 def claim(rt: Any, instance: Any) -> None:
     """Count a region for `instance`, whose claim has passed. Nova's lock is held."""
-    fpga = host.tracker(rt)
-    if fpga is not None and cores.of_server(instance) is not None:
+    fpga = trackers.tracker(rt)
+    if fpga is not None and core_requests.of_server(instance) is not None:
         fpga.counts.claim(instance.uuid)
 
 
 def audit(rt: Any, context: Any, nodename: str) -> None:
     """Ask fpga-cli how the regions are, and erase those whose server is gone. Nova's lock is not held."""
-    fpga = host.tracker(rt)
+    fpga = trackers.tracker(rt)
     if fpga is None:
         return
     fpga.audit()
-    from fpga_nova.nova import lifecycle  # needs nova.objects, not there yet when nova.db.migration imports this module
+    from fpga_nova.nova.lifecycle import (
+        build as lifecycle,  # needs nova.objects, not there yet when nova.db.migration imports this module
+    )
 
     if fpga.simulated:
         lifecycle.count_flavors(rt, context, fpga)
@@ -85,11 +88,13 @@ def audit(rt: Any, context: Any, nodename: str) -> None:
 
 def add_device(guest: Any, instance: Any) -> None:
     """Give the endpoint of the server's region to `guest`, a nova.virt.libvirt.config.LibvirtConfigGuest."""
-    conf = host.CONF
+    conf = trackers.CONF
     if conf.fpga_access and not conf.fpga_simulation_mode and "fpga_device" in instance and instance.fpga_device:
-        from fpga_nova.nova import libvirt_channel  # needs libvirt's driver, and only where that is in use
+        from fpga_nova.nova.attach import (
+            qemu as libvirt_channel,  # needs libvirt's driver, and only where that is in use
+        )
 
-        if not host.holds(instance.uuid, instance.fpga_device):
+        if not trackers.holds(instance.uuid, instance.fpga_device):
             LOG.error("Region %s is not held by server %s: not attached", instance.fpga_device, instance.uuid)
             return
         libvirt_channel.add(guest, instance.fpga_device, conf.fpga.endpoint_path)

@@ -10,7 +10,7 @@ from nova.compute import fpga
 from nova.virt.libvirt import config as vconfig
 
 from fpga_nova import errors
-from fpga_nova.nova import host
+from fpga_nova.nova.claims import trackers as host
 from tests.support.card import Card
 
 SERVER = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"

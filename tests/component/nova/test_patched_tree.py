@@ -43,7 +43,8 @@ def test_nothing_of_ours_imports_eventlet(patched_path):
     """Under native threads Nova forbids its import, and discovery of Nova's own tests breaks where it came first."""
     program = (
         "import sys; sys.modules['eventlet'] = None\n"
-        "import fpga_nova.nova.hooks, fpga_nova.nova.tracking, fpga_nova.nova.scheduling, fpga_nova.nova.columns\n"
+        "import fpga_nova.nova.hooks, fpga_nova.nova.columns\n"
+        "import fpga_nova.nova.claims.tracker, fpga_nova.nova.scheduling.shortage\n"
         "import fpga_nova.clients.fpga_cli_runner, fpga_nova.patcher.cli"
     )
     done = run(patched_path, program)

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from fpga_nova import errors
 from fpga_nova.clients.fpga_cli_runner import Runner
-from fpga_nova.nova.tracking import Counts, Snapshot, Tracker
+from fpga_nova.nova.claims.tracker import Counts, Snapshot, Tracker
 from tests.support.card import Card
 
 CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"

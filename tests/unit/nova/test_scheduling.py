@@ -10,7 +10,7 @@ from nova import exception, objects
 from nova.scheduler import filters, host_manager
 from nova.scheduler.filters import fpga_filter
 
-from fpga_nova.nova import scheduling
+from fpga_nova.nova.scheduling import shortage as scheduling
 
 CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
 NOW = datetime.datetime(2026, 11, 21, tzinfo=datetime.timezone.utc)

@@ -10,7 +10,8 @@ from typing import Any
 from nova import utils
 
 from fpga_nova.clients import fpga_cli_runner
-from fpga_nova.nova import options, tracking
+from fpga_nova.nova import options
+from fpga_nova.nova.claims import tracker as tracking
 
 _lock = threading.Lock()
 _trackers: weakref.WeakKeyDictionary[Any, tracking.Tracker] = weakref.WeakKeyDictionary()

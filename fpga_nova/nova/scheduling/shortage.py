@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fpga_nova import errors
-from fpga_nova.nova import cores
+from fpga_nova.nova import core_requests
 
 
 def update_host_state(host_state: Any, compute: Any) -> None:
@@ -28,7 +28,7 @@ def update_host_state(host_state: Any, compute: Any) -> None:
 
 def consume_from_request(host_state: Any, spec: Any) -> None:
     """Count one region of the chosen host as used, so that the next server of the request sees what is left."""
-    if cores.of_request(spec) is not None:
+    if core_requests.of_request(spec) is not None:
         host_state.fpga_regions_used += 1
 
 
@@ -96,7 +96,7 @@ def explain_no_valid_host(schedule: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(schedule)
     def explained(manager: Any, context: Any, spec: Any, instance_uuids: Any, *args: Any, **kwargs: Any) -> Any:
-        core = cores.of_request(spec)
+        core = core_requests.of_request(spec)
         if core is None:
             return schedule(manager, context, spec, instance_uuids, *args, **kwargs)
         from nova import exception
@@ -129,7 +129,7 @@ def explain_failure(error: Exception, instance: Any, filter_properties: dict[str
     from nova import exception
 
     last = (filter_properties.get("retry") or {}).get("exc_reason")
-    if not last or not isinstance(error, exception.NoValidHost) or cores.of_server(instance) is None:
+    if not last or not isinstance(error, exception.NoValidHost) or core_requests.of_server(instance) is None:
         return error
     said = errors.one_line(str(last)).rstrip(".")
     nova_says = str(error.kwargs.get("reason", "")).partition(" Last exception:")[0]

@@ -9,8 +9,9 @@ from typing import Any
 from nova import exception, objects, utils
 
 from fpga_nova import errors
-from fpga_nova.nova import cores, hooks, host
-from fpga_nova.nova.tracking import Tracker
+from fpga_nova.nova import core_requests, hooks
+from fpga_nova.nova.claims import trackers
+from fpga_nova.nova.claims.tracker import Tracker
 
 LOG = logging.getLogger(__name__)
 
@@ -23,10 +24,10 @@ def burn(manager: Any, context: Any, instance: Any) -> None:
 
     :raises fpga_nova.nova.hooks.FatalHookException: with the tool's own words; nothing of it is left
     """
-    tracker = host.tracker(manager.rt)
+    tracker = trackers.tracker(manager.rt)
     if tracker is None:
         return
-    wish = cores.of_server(instance)
+    wish = core_requests.of_server(instance)
     if wish is None:
         return
     core = wish.image_id
@@ -51,8 +52,8 @@ def end_build(manager: Any, instance: Any, outcome: Any) -> None:
 
     :param outcome: the exception that ended the build, or anything else if it succeeded
     """
-    tracker = host.tracker(manager.rt)
-    if tracker is None or cores.of_server(instance) is None:
+    tracker = trackers.tracker(manager.rt)
+    if tracker is None or core_requests.of_server(instance) is None:
         return
     try:
         if not isinstance(outcome, BaseException):
@@ -71,8 +72,8 @@ def end_build(manager: Any, instance: Any, outcome: Any) -> None:
 
 def erase(manager: Any, context: Any, instance: Any) -> None:
     """Erase the region of a server that is being deleted and whose guest is gone."""
-    tracker = host.tracker(manager.rt)
-    if tracker is None or (cores.of_server(instance) is None and not _device(instance)):
+    tracker = trackers.tracker(manager.rt)
+    if tracker is None or (core_requests.of_server(instance) is None and not _device(instance)):
         return
     tracker.erase(instance.uuid, _device(instance))
     if _device(instance) is not None:
@@ -82,7 +83,7 @@ def erase(manager: Any, context: Any, instance: Any) -> None:
             instance.save()
         except exception.InstanceNotFound:
             LOG.debug("Server %s is deleted already", instance.uuid)
-    host.push(manager.rt, context, instance.node)
+    trackers.push(manager.rt, context, instance.node)
 
 
 def reconcile(rt: Any, context: Any, nodename: str, tracker: Tracker) -> None:
@@ -103,7 +104,7 @@ def reconcile(rt: Any, context: Any, nodename: str, tracker: Tracker) -> None:
 def count_flavors(rt: Any, context: Any, tracker: Tracker) -> None:
     """Claim a region for each server of this host whose flavor asks for one: in simulation mode no card tells."""
     for instance in objects.InstanceList.get_by_host(context, rt.host, expected_attrs=["flavor"]):
-        if cores.of_server(instance) is not None:
+        if core_requests.of_server(instance) is not None:
             tracker.counts.claim(instance.uuid)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 from nova import objects
 
-from fpga_nova.nova import cores, options
+from fpga_nova.nova import core_requests, options
 
 CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
 IMAGE = {"properties": {"hw_fpga_ip_id": CORE}}
@@ -30,24 +30,24 @@ def spec(hints=None):
 @pytest.mark.parametrize("hints", [None, {}, FORGED])
 def test_off_means_off(hints):
     one = spec(hints)
-    cores.hand_over(one, IMAGE)
+    core_requests.hand_over(one, IMAGE)
     assert not one.obj_what_changed() and one.scheduler_hints == hints
-    assert cores.of_request(one) is None
+    assert core_requests.of_request(one) is None
 
 
 @pytest.mark.parametrize("hints", [None, {}, FORGED])
 def test_an_images_own_core_reaches_the_scheduler(allowed, hints):
     one = spec(hints)
-    cores.hand_over(one, IMAGE)
-    assert cores.of_request(one) == CORE
+    core_requests.hand_over(one, IMAGE)
+    assert core_requests.of_request(one) == CORE
     assert one.scheduler_hints.get("group") == (hints or {}).get("group")
 
 
 @pytest.mark.parametrize("image", [{}, {"properties": None}, {"properties": {"hw_fpga_ip_id": ""}}])
 def test_a_users_hint_is_none(allowed, image):
     one = spec(FORGED)
-    cores.hand_over(one, image)
-    assert cores.of_request(one) is None and one.scheduler_hints == {"group": ["g"]}
+    core_requests.hand_over(one, image)
+    assert core_requests.of_request(one) is None and one.scheduler_hints == {"group": ["g"]}
     one = spec({"group": ["g"]})
-    cores.hand_over(one, image)
+    core_requests.hand_over(one, image)
     assert not one.obj_what_changed()
