@@ -42,14 +42,14 @@ def load(config_files: Sequence[str], glance: bool = False) -> Any:
     return conf
 
 
-def rules(conf: Any) -> admission.Rules:
+def rules(conf: Any) -> admission.AdmissionRules:
     """Return what the operator wants of IP cores.
 
     :raises fpga_nova.errors.ConfigurationInvalid: the policy file, or an option, cannot be used
     """
     # An option that is there and empty is a mistake, and must not admit everything.
     policy_file, certificates = conf.fpga.policy_file, conf.fpga.signature_certificates
-    return admission.Rules(
+    return admission.AdmissionRules(
         state_path=pathlib.Path(conf.fpga.state_path).absolute(),
         policy=policy.load(pathlib.Path(policy_file)) if policy_file is not None else None,
         require_signature=conf.fpga.require_signature,

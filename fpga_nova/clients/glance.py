@@ -14,7 +14,7 @@ from glanceclient.v2 import client
 from keystoneauth1 import exceptions as ksa_exceptions
 
 from fpga_nova import errors, model
-from fpga_nova.ip_cores import images
+from fpga_nova.ip_cores import source
 
 #: The tag that every IP core's image carries.
 TAG = "FPGA"
@@ -55,7 +55,7 @@ _HASHES = frozenset({"sha256", "sha384", "sha512", "sha3_256", "sha3_384", "sha3
 
 
 class GlanceImages:
-    """Glance as an `images.ImageSource`.
+    """Glance as an :class:`fpga_nova.ip_cores.source.ImageSource`.
 
     :param session: a `keystoneauth1.session.Session`
     :param user: whose rights count, as messages name it
@@ -90,7 +90,7 @@ class GlanceImages:
         retries = {"connect_retries": adapter.get("connect_retries")}
         return cls(own, user="the user whose token was given", **retries)
 
-    def show(self, image_id: str) -> images.ImageInfo:
+    def show(self, image_id: str) -> source.ImageInfo:
         """Return what Glance says of an image.
 
         :raises fpga_nova.errors.ImageNotAvailable: it is unknown or not readable, or Glance does not answer
@@ -105,7 +105,7 @@ class GlanceImages:
             )
         if status == "active" and not _is_digest(value, algorithm):
             raise errors.ImageNotAvailable(f"image {image_id} has no usable hash in Glance: upload it again")
-        return images.ImageInfo(
+        return source.ImageInfo(
             id=image["id"],
             name=image.get("name") or "",
             status=status,
@@ -141,7 +141,7 @@ class GlanceImages:
         with _as_refused():
             image = self._client.images.create(
                 disk_format="raw",
-                container_format=images.CONTAINER_FORMAT,
+                container_format=source.CONTAINER_FORMAT,
                 tags=[TAG],
                 manifest=manifest_text,
                 vendor=manifest.vendor,

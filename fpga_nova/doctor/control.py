@@ -13,7 +13,7 @@ from fpga_nova.clients import glance
 from fpga_nova.conf import GROUP
 from fpga_nova.doctor.findings import Failed, NotChecked
 from fpga_nova.doctor.site import Site
-from fpga_nova.ip_cores import images
+from fpga_nova.ip_cores import source
 from fpga_nova.nova.core_requests import EXTRA_SPEC
 
 _FILTER = "FpgaFilter"
@@ -103,9 +103,9 @@ def credentials(site: Site) -> str:
 def _formats(session: Any, adapter: dict[str, Any]) -> str:
     session.timeout = min(session.timeout or _TIMEOUT, _TIMEOUT)
     formats = glance.GlanceImages(session, **adapter).container_formats()
-    if images.CONTAINER_FORMAT not in formats:
+    if source.CONTAINER_FORMAT not in formats:
         raise Failed(
-            f"Glance takes no container format {images.CONTAINER_FORMAT}; in glance-api.conf, [image_format] "
-            f"container_formats = {','.join([*formats, images.CONTAINER_FORMAT])}, and restart it"
+            f"Glance takes no container format {source.CONTAINER_FORMAT}; in glance-api.conf, [image_format] "
+            f"container_formats = {','.join([*formats, source.CONTAINER_FORMAT])}, and restart it"
         )
-    return f"Glance answers, and takes the container format {images.CONTAINER_FORMAT}"
+    return f"Glance answers, and takes the container format {source.CONTAINER_FORMAT}"

@@ -2,7 +2,7 @@
 """fpga-cli's entry: a status that costs little, and the way to everything else.
 
 `fpga-cli status` is asked at every audit of nova-compute; so it is answered here with nothing imported but sqlite3,
-as long as the region store alone can tell. All other commands are in `fpga_nova.fpga_cli.commands`.
+as long as the region store alone can tell. All other commands are in `fpga_nova.fpga_cli.dispatch`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         config_files = _plain_status(arguments)
         if config_files is not None and _quick_status(config_files):
             return 0
-        from fpga_nova.fpga_cli import commands
+        from fpga_nova.fpga_cli import dispatch
 
-        return commands.run(arguments)
+        return dispatch.run(arguments)
     except errors.FpgaError as error:
         print(f"Error: {error}", file=sys.stderr)
         return error.exit_code

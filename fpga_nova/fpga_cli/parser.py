@@ -37,21 +37,21 @@ examples:
 
 #: Module of fpga_nova.fpga_cli and function in it that carry out a command; imported only when it is asked for.
 FUNCTIONS = {
-    "burn": "hardware:burn",
-    "prefetch": "hardware:prefetch",
-    "erase": "hardware:erase",
-    "status": "regions:status",
-    "list": "regions:list_regions",
-    "show": "regions:show",
-    "verify": "hardware:verify",
-    "quarantine": "hardware:quarantine",
-    "release": "hardware:release",
-    "recover": "hardware:recover",
-    "history": "reports:history",
-    "metrics": "reports:metrics",
-    "pack": "archives:pack",
-    "inspect": "archives:inspect",
-    "upload": "archives:upload",
+    "burn": "region_commands:burn",
+    "prefetch": "region_commands:prefetch",
+    "erase": "region_commands:erase",
+    "status": "query_commands:status",
+    "list": "query_commands:list_regions",
+    "show": "query_commands:show",
+    "verify": "region_commands:verify",
+    "quarantine": "region_commands:quarantine",
+    "release": "region_commands:release",
+    "recover": "region_commands:recover",
+    "history": "report_commands:history",
+    "metrics": "report_commands:metrics",
+    "pack": "archive_commands:pack",
+    "inspect": "archive_commands:inspect",
+    "upload": "archive_commands:upload",
 }
 
 

@@ -3,7 +3,7 @@
 
 Before the download its image's metadata (owner, signature, the manifest that the uploader put there); after it the
 archive's own manifest, which alone counts; then each bitstream by its own header, and by the operator's scanner. What
-an archive's form must be is in `archive`, what an image's must be in `images`; here is what the operator wants.
+an archive's form must be is in `archive`, what an image's must be in `source`; here is what the operator wants.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 from fpga_nova import errors, formats, model
 from fpga_nova.ip_cores import policy
-from fpga_nova.ip_cores.images import ImageInfo
+from fpga_nova.ip_cores.source import ImageInfo
 from fpga_nova.system.tool import Tool
 
 #: What `[fpga] require_signature` may say.
@@ -24,7 +24,7 @@ NEVER, IF_PRESENT, ALWAYS = SIGNATURE_MODES = ("never", "if-present", "always")
 
 
 @dataclasses.dataclass(frozen=True)
-class Rules:
+class AdmissionRules:
     """What the operator has configured.
 
     :param state_path: where a scanner's private working directory is made
@@ -60,7 +60,7 @@ class Admission:
         where no server gets it yet
     """
 
-    def __init__(self, rules: Rules, project: str | None = None) -> None:
+    def __init__(self, rules: AdmissionRules, project: str | None = None) -> None:
         self._rules = rules
         self._project = project
         self._image: ImageInfo | None = None
@@ -184,7 +184,7 @@ class Core(Protocol):
         """Write a bitstream below `directory` under its SHA-256 as name, checked; return its path."""
 
 
-class Admitted:
+class AdmittedCore:
     """A core that is admitted; gives its bitstreams, each judged once.
 
     :param directory: where they are unpacked

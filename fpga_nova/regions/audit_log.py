@@ -57,7 +57,7 @@ _BLOCK = 1 << 16
 _LONGEST_LINE = 1 << 20
 
 
-class Trail:
+class OperationLog:
     """What one command did, as it does it.
 
     :param command: its name
@@ -74,7 +74,7 @@ class Trail:
         self._begun = time.monotonic()
         self._touched: dict[tuple[str, str], dict[str, Any]] = {}
 
-    def saw(self, before: model.Region, after: model.Region) -> None:
+    def record_transition(self, before: model.Region, after: model.Region) -> None:
         """Take note of a transition that is in the store."""
         now = time.monotonic()
         entry = self._touched.setdefault((self.operation, after.id), {"steps": [str(before.state)], "begun": now})

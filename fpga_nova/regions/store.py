@@ -58,7 +58,7 @@ function_id, bitstream_sha256, error, updated_at
 
 #: DESIGN's graph of states: who may follow whom. A dirty region may be found dirty again, and a programmed one lost:
 #: it then has an error, until it is loaded again for its holder.
-FOLLOWS = {
+ALLOWED_TRANSITIONS = {
     RegionState.FREE: {RegionState.PROGRAMMING, RegionState.QUARANTINED},
     RegionState.PROGRAMMING: {RegionState.PROGRAMMED, RegionState.DIRTY},
     RegionState.PROGRAMMED: {
@@ -227,7 +227,7 @@ class Store:
         :raises ValueError: the graph of states has no such step
         :raises fpga_nova.errors.FpgaError: the region is in another state by now, although its lock was held
         """
-        if state not in FOLLOWS[region.state]:
+        if state not in ALLOWED_TRANSITIONS[region.state]:
             raise ValueError(f"no step from {region.state} to {state}")
         after = dataclasses.replace(region, state=state, updated_at=_now(), **changes)  # type: ignore[arg-type]
         with self._write() as connection:

@@ -17,7 +17,7 @@ import fpga_nova.devices.sim
 import fpga_nova.devices.soft
 import fpga_nova.host_config
 import fpga_nova.ip_cores.archive  # noqa: F401
-from fpga_nova.fpga_cli import commands, main  # noqa: F401
+from fpga_nova.fpga_cli import dispatch, main  # noqa: F401
 
 
 def start(arguments: Sequence[object], stdout: int, stderr: int, prepare: Callable[[], None] = lambda: None) -> int:

@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from build_scripts import share
-from fpga_nova.fpga_cli import commands, parser
+from fpga_nova.fpga_cli import dispatch, parser
 from tests.support import ROOT
 
 MANUAL = ROOT / "share" / "man" / "man8" / "fpga-cli.8"
@@ -40,7 +40,7 @@ def test_every_command_has_its_function():
     assert commands_of(parser.build()).keys() == parser.FUNCTIONS.keys()
     for each in parser.FUNCTIONS.values():
         module, _, name = each.partition(":")
-        assert callable(getattr(commands.importlib.import_module(f"fpga_nova.fpga_cli.{module}"), name))
+        assert callable(getattr(dispatch.importlib.import_module(f"fpga_nova.fpga_cli.{module}"), name))
 
 
 def test_the_manual_has_every_command_option_and_exit_code():

@@ -12,7 +12,7 @@ import pytest
 
 from fpga_nova import errors, model
 from fpga_nova.driver import Device
-from fpga_nova.ip_cores.admission import Admission, Admitted, Rules
+from fpga_nova.ip_cores.admission import Admission, AdmissionRules, AdmittedCore
 from fpga_nova.ip_cores.archive import Archive
 from fpga_nova.ip_cores.bitstream_cache import Cache
 from fpga_nova.regions.engine import Engine
@@ -82,7 +82,7 @@ def burn(tmp_path, engine):
             archive = Archive(file, LIMIT)
             with scratch.directory(tmp_path) as directory:
                 host = engine(*interfaces)
-                admitted = Admitted(archive, Admission(Rules(tmp_path)), directory, host.incompatibility)
+                admitted = AdmittedCore(archive, Admission(AdmissionRules(tmp_path)), directory, host.incompatibility)
                 return host.burn(archive.manifest, admitted.bitstream)
 
     return burn
@@ -146,7 +146,7 @@ def test_a_file_for_several_kinds_of_regions_is_unpacked_once(tmp_path):
     data["bitstreams"].append({**data["bitstreams"][0], "region_type": "other"})
     with write_archive(tmp_path / "core.zip", data).open("rb") as file:
         archive = Archive(file, LIMIT)
-        admitted = Admitted(archive, Admission(Rules(tmp_path)), tmp_path, lambda region, header: None)
+        admitted = AdmittedCore(archive, Admission(AdmissionRules(tmp_path)), tmp_path, lambda region, header: None)
         region = model.Region("r", "c", "d", "sim", "board1", 0, "stream", None, model.RegionState.FREE)
         first, second = (admitted.bitstream(region, entry) for entry in archive.manifest.bitstreams)
         assert isinstance(first.path, pathlib.Path)

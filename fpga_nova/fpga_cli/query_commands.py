@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpga_nova import errors, model
-from fpga_nova.fpga_cli import host, output
+from fpga_nova.fpga_cli import local_host, output
 
 #: Names of a region's columns: the fields of its record.
 COLUMNS = tuple(field.name for field in dataclasses.fields(model.Region))
@@ -21,20 +21,20 @@ _CARD_COLUMNS = ("card_present", "card_path", "pci_address", "numa_node", "endpo
 
 def status(arguments: argparse.Namespace) -> None:
     """Print the contract's line."""
-    with host.opened(arguments) as here, here.engine() as engine:
+    with local_host.opened(arguments) as here, here.engine() as engine:
         print("Used regions: {}/{}".format(*engine.status()))
 
 
 def list_regions(arguments: argparse.Namespace) -> None:
     """List all regions."""
-    with host.opened(arguments) as here, here.engine() as engine:
+    with local_host.opened(arguments) as here, here.engine() as engine:
         found = engine.regions()
     print_regions(arguments, found)
 
 
 def show(arguments: argparse.Namespace) -> None:
     """Show a region, its card, and what it offers a guest while it is programmed."""
-    with host.opened(arguments) as here, here.engine() as engine:
+    with local_host.opened(arguments) as here, here.engine() as engine:
         region = engine.region(arguments.region_id)
         card = next(card for card, _ in engine.cards() if card.id == region.card_id)
         endpoint = None

@@ -11,7 +11,7 @@ import sqlite3
 import tempfile
 
 from fpga_nova import errors
-from fpga_nova.fpga_cli import host, output
+from fpga_nova.fpga_cli import local_host, output
 from fpga_nova.regions import audit_log
 
 _SHORT = ("time", "user", "command", "region_id", "core", "state", "exit_code", "seconds", "error")
@@ -19,7 +19,7 @@ _SHORT = ("time", "user", "command", "region_id", "core", "state", "exit_code", 
 
 def history(arguments: argparse.Namespace) -> None:
     """List entries of the audit log, newest first."""
-    with host.opened(arguments) as here:
+    with local_host.opened(arguments) as here:
         entries = itertools.islice(audit_log.read(here.state_path, arguments.region_id), arguments.limit)
         output.print_list(arguments, audit_log.KEYS, _SHORT, entries)
 
@@ -28,7 +28,7 @@ def metrics(arguments: argparse.Namespace) -> None:
     """Print metrics, or put them into a file."""
     from fpga_nova.fpga_cli import prometheus
 
-    with host.opened(arguments) as here, here.engine(discover=False) as engine:
+    with local_host.opened(arguments) as here, here.engine(discover=False) as engine:
         try:
             text = prometheus.text(engine.regions(), engine.cards(), here.state_path)
         except (OSError, sqlite3.Error) as error:

@@ -11,7 +11,8 @@ from typing import Any
 
 from fpga_nova import errors, model
 from fpga_nova.fpga_cli import progress
-from fpga_nova.ip_cores import archive, images
+from fpga_nova.ip_cores import archive
+from fpga_nova.ip_cores import source as sources
 from fpga_nova.ip_cores.admission import Admission, Core
 from fpga_nova.ip_cores.bitstream_cache import Cache
 
@@ -81,7 +82,7 @@ class Cores:
             source = glance.GlanceImages(session, **adapter)
         else:
             source = glance.GlanceImages.with_token(self._token, session, **adapter)
-        info, stated = images.show(source, image_id, self._max_size)
+        info, stated = sources.show(source, image_id, self._max_size)
         # Who may see an image may perhaps not download it: with a user's token, Glance is asked for the data each time.
         known = self._cache.manifest(info.digest) if self._token is None else None
         manifest = known or stated
@@ -94,7 +95,7 @@ class Cores:
         def fetch() -> archive.Archive:
             with progress.bar(f"image {info.name or info.id}") as report:
                 update = admission.update if admission is not None else None
-                file = self._stack.enter_context(images.fetch(source, info, self._directory, report, update))
+                file = self._stack.enter_context(sources.fetch(source, info, self._directory, report, update))
             if admission is not None:
                 admission.after_download()
             core = archive.Archive(file, self._max_size)

@@ -8,7 +8,7 @@ import json
 import sys
 
 from fpga_nova import errors
-from fpga_nova.fpga_cli import cores, output
+from fpga_nova.fpga_cli import core_lookup, output
 from fpga_nova.ip_cores import archive
 
 #: Most bytes of an archive that a person packs, checks or uploads; hosts have their own limit, max_archive_size.
@@ -24,7 +24,7 @@ def pack(arguments: argparse.Namespace) -> None:
 
 def inspect(arguments: argparse.Namespace) -> None:
     """Check an archive and print its manifest."""
-    with cores.open_archive(arguments.archive) as file:
+    with core_lookup.open_archive(arguments.archive) as file:
         core = archive.Archive(file, _LOCAL_LIMIT)
         core.verify()
     if arguments.format is None and not arguments.column and not sys.stdout.isatty():
@@ -43,7 +43,7 @@ def inspect(arguments: argparse.Namespace) -> None:
 
 def upload(arguments: argparse.Namespace) -> None:
     """Put an archive into Glance."""
-    with cores.open_archive(arguments.archive) as file:
+    with core_lookup.open_archive(arguments.archive) as file:
         core = archive.Archive(file, _LOCAL_LIMIT)
         core.verify()
         try:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Iterator
 
 from fpga_nova import errors, host_config
-from fpga_nova.fpga_cli import cores, host, output, progress, regions, tokens
+from fpga_nova.fpga_cli import core_lookup, local_host, output, progress, query_commands, tokens
 from fpga_nova.ip_cores import admission, policy
 from fpga_nova.regions.engine import VERIFIABLE, Engine
 from fpga_nova.system import scratch
@@ -24,7 +24,7 @@ def burn(arguments: argparse.Namespace) -> None:
         print("Error: --token-stdin goes with an IMAGE_ID, not with --file (see --help)", file=sys.stderr)
         raise SystemExit(2)
     with (
-        host.opened(arguments, glance=arguments.file is None) as here,
+        local_host.opened(arguments, glance=arguments.file is None) as here,
         here.engine() as engine,
         _cores(here, engine, tokens.read() if arguments.token_stdin else None) as (core_source, directory),
     ):
@@ -33,7 +33,7 @@ def burn(arguments: argparse.Namespace) -> None:
             core = core_source.of_file(arguments.file)
         else:
             core = core_source.of_image(arguments.image_id, engine.choose, judged)
-        admitted = admission.Admitted(core, judged, directory, engine.incompatibility)
+        admitted = admission.AdmittedCore(core, judged, directory, engine.incompatibility)
         with progress.activity(f"programming {core.manifest.name}") as report:
             region = engine.burn(core.manifest, admitted.bitstream, arguments.owner, arguments.image_id, report)
         try:
@@ -48,23 +48,25 @@ def burn(arguments: argparse.Namespace) -> None:
 def prefetch(arguments: argparse.Namespace) -> None:
     """Bring the bitstreams of an image that fit this host into its cache, and print them."""
     with (
-        host.opened(arguments, glance=True) as here,
+        local_host.opened(arguments, glance=True) as here,
         here.engine() as engine,
         _cores(here, engine) as (core_source, directory),
     ):
         # Whose server it will be nobody knows yet; each burn is judged again.
         judged = admission.Admission(host_config.rules(here.conf), policy.ANY_PROJECT)
         core = core_source.of_image(arguments.image_id, engine.fitting, judged)
-        admitted = admission.Admitted(core, judged, directory, engine.incompatibility)
+        admitted = admission.AdmittedCore(core, judged, directory, engine.incompatibility)
         entries = engine.prefetch(core.manifest, admitted.bitstream)
     columns = ("file", "sha256", "size", "board", "region_type", "interface_id")
     output.print_list(arguments, columns, columns[:5], [dataclasses.asdict(entry) for entry in entries])
 
 
 @contextlib.contextmanager
-def _cores(here: host.Host, engine: Engine, token: str | None = None) -> Iterator[tuple[cores.Cores, pathlib.Path]]:
+def _cores(
+    here: local_host.Host, engine: Engine, token: str | None = None
+) -> Iterator[tuple[core_lookup.Cores, pathlib.Path]]:
     with scratch.directory(here.state_path) as directory, contextlib.ExitStack() as stack:
-        yield cores.Cores(here.conf, engine.cache, directory, stack, token), directory
+        yield core_lookup.Cores(here.conf, engine.cache, directory, stack, token), directory
 
 
 def erase(arguments: argparse.Namespace) -> None:
@@ -73,7 +75,7 @@ def erase(arguments: argparse.Namespace) -> None:
         print("Error: erase needs a REGION_ID or an --owner (see --help)", file=sys.stderr)
         raise SystemExit(2)
     with (
-        host.opened(arguments) as here,
+        local_host.opened(arguments) as here,
         _erase_errors(arguments),
         here.engine() as engine,
         progress.activity("erasing"),
@@ -101,7 +103,7 @@ def verify(arguments: argparse.Namespace) -> None:
     """Ask the cards what regions hold, print it, and fail if one does not hold what the region store says."""
     results = []
     failures: list[errors.FpgaError] = []
-    with host.opened(arguments) as here, here.engine() as engine:
+    with local_host.opened(arguments) as here, here.engine() as engine:
         asked = engine.regions() if arguments.region_id is None else [engine.region(arguments.region_id)]
         with progress.activity("reading back"):
             for region in asked:
@@ -112,11 +114,11 @@ def verify(arguments: argparse.Namespace) -> None:
                 except errors.FpgaError as raised:
                     result, error = "fails", str(raised)
                     failures.append(raised)
-                results.append({**regions.record(engine.region(region.id)), "result": result})
+                results.append({**query_commands.record(engine.region(region.id)), "result": result})
                 if error is not None:
                     results[-1]["error"] = error
         short = ("id", "card_id", "index", "state", "core", "result", "error")
-        output.print_list(arguments, (*regions.COLUMNS, "result"), short, results)
+        output.print_list(arguments, (*query_commands.COLUMNS, "result"), short, results)
         if failures:
             worst = next((error for error in failures if isinstance(error, errors.ReadBackMismatch)), failures[0])
             if len(asked) > 1:
@@ -127,26 +129,26 @@ def verify(arguments: argparse.Namespace) -> None:
 def quarantine(arguments: argparse.Namespace) -> None:
     """Take a region out of what is offered."""
     # Without a look for cards: one that hangs is a good reason to quarantine its regions.
-    with host.opened(arguments) as here, here.engine(discover=False) as engine:
+    with local_host.opened(arguments) as here, here.engine(discover=False) as engine:
         engine.quarantine(arguments.region_id, arguments.reason)
 
 
 def release(arguments: argparse.Namespace) -> None:
     """Wipe a quarantined region once more, and offer it again."""
-    with host.opened(arguments) as here, here.engine() as engine, progress.activity("erasing"):
+    with local_host.opened(arguments) as here, here.engine() as engine, progress.activity("erasing"):
         engine.release(arguments.region_id)
 
 
 def recover(arguments: argparse.Namespace) -> None:
     """Finish what killed commands left behind, and load again what was lost."""
     with (
-        host.opened(arguments, glance=True) as here,
+        local_host.opened(arguments, glance=True) as here,
         here.engine(discover=False) as engine,
         _cores(here, engine) as (core_source, _),
     ):
         with progress.activity("recovering"):
             recovered = engine.discover() + engine.restore(core_source.bitstream_of)
-        regions.print_regions(arguments, recovered)
+        query_commands.print_regions(arguments, recovered)
         lost = [region for region in recovered if region.lost]
         if lost:
             raise errors.FpgaError(f"{len(lost)} region(s) could not be loaded again: {lost[0].id} is {lost[0].error}")

@@ -28,7 +28,7 @@ class Host:
     state_path: pathlib.Path
     run_path: pathlib.Path
     config_file: str
-    trail: audit_log.Trail
+    operation_log: audit_log.OperationLog
 
     @contextlib.contextmanager
     def engine(self, discover: bool = True) -> Iterator[Engine]:
@@ -40,15 +40,15 @@ class Host:
         # Taken before the drivers look: a file that changes meanwhile makes the next call look again.
         stamp = quick_status.configuration_stamp([self.config_file])
         timeout = self.conf.fpga.lock_timeout
-        with contextlib.closing(Store(self.state_path, timeout, self.trail.saw)) as store:
+        with contextlib.closing(Store(self.state_path, timeout, self.operation_log.record_transition)) as store:
             drivers = host_config.driver_classes(self.conf.fpga.devices)
             devices = {name: driver(self.conf.fpga, self.state_path, self.run_path) for name, driver in drivers.items()}
             kept = Cache(self.state_path / "cache", self.conf.fpga.bitstream_cache_size << 20)
             engine = Engine(store, devices, self.state_path / "locks", timeout, stamp, kept)
             if discover:
-                self.trail.operation = audit_log.RECOVER
+                self.operation_log.operation = audit_log.RECOVER
                 engine.discover()
-                self.trail.operation = self.trail.command
+                self.operation_log.operation = self.operation_log.command
             yield engine
 
 
@@ -64,15 +64,15 @@ def opened(arguments: argparse.Namespace, glance: bool = False) -> Iterator[Host
     subject = {key: getattr(arguments, key, None) for key in ("region_id", "owner", "project", "image_id", "reason")}
     file = getattr(arguments, "file", None)
     subject["archive"] = file and file.absolute()
-    trail = audit_log.Trail(arguments.command, subject, caller.who())
+    operation_log = audit_log.OperationLog(arguments.command, subject, caller.who())
     error: BaseException | None = None
     try:
-        yield Host(conf, state_path, pathlib.Path(conf.fpga.run_path), arguments.config_file, trail)
+        yield Host(conf, state_path, pathlib.Path(conf.fpga.run_path), arguments.config_file, operation_log)
     except BaseException as raised:
         error = raised
         raise
     finally:
-        _log(state_path, trail.entries(error))
+        _log(state_path, operation_log.entries(error))
 
 
 def _log(state_path: pathlib.Path, entries: list[dict[str, Any]]) -> None:
