@@ -7,7 +7,7 @@ export STATE := $(shell $(PYTHON) -m build_scripts.lib.paths)
 VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.cloud.build
 
-.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit component functional bench debian docs share fuzz \
+.PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit component functional bench debian docs pictures share fuzz \
 	crash upgrades bitstreams patches nova-tests nova-tests-touched
 
 help: ## Say what can be made
@@ -82,6 +82,9 @@ crash: tests ## Kill fpga-cli, its callers and servers at random times: 1,000 ti
 docs: tests ## Build the manuals into docs/_build/html
 	$(VENV)/pip install -q -c build_scripts/constraints.txt -r docs/requirements.txt
 	$(VENV)/python -m sphinx -W --keep-going -b html docs docs/_build/html
+
+pictures: tests ## Make README's pictures from docs/pictures/*.dot
+	@$(VENV)/python -m build_scripts.pictures
 
 share: tests ## Make fpga-cli's manual page and shell completions, below share/, from its parser
 	$(VENV)/python -m build_scripts.share

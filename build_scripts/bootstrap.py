@@ -48,8 +48,8 @@ RUN_PACKAGES = (
     "tcc",
 )
 
-#: Debian packages that the tests and the benchmarks need.
-TEST_PACKAGES = ("curl", "iverilog", "nextpnr-ice40", "openfpgaloader", "unzip", "yosys")
+#: Debian packages that the tests, the benchmarks and the manuals need.
+TEST_PACKAGES = ("curl", "graphviz", "iverilog", "nextpnr-ice40", "openfpgaloader", "unzip", "yosys")
 
 #: System users that the services run as.
 USERS = ("keystone", "glance", "placement", "neutron", "nova")

@@ -27,6 +27,7 @@ import zlib
 import pytest
 from oslo_config import generator
 
+from build_scripts import pictures
 from fpga_nova import errors
 from fpga_nova.ip_cores import manifest
 from fpga_nova.patcher import series
@@ -210,6 +211,21 @@ def test_make_targets_in_the_docs_exist():
         for name in re.findall(r"(?:``|^    )make ([a-z][a-z-]*)", page.read_text(), re.MULTILINE)
     }
     assert said - targets == set()
+
+
+# The pictures
+
+
+@pytest.mark.parametrize("source", sorted(pictures.PICTURES.glob("*.dot")), ids=lambda source: source.stem)
+def test_committed_picture_is_made_from_its_source(source):
+    """`make pictures` writes the source's hash into each SVG."""
+    assert source.with_suffix(".svg").read_text().startswith(pictures.source_mark(source))
+
+
+def test_every_committed_picture_has_a_source():
+    assert {path.stem for path in pictures.PICTURES.glob("*.svg")} == {
+        path.stem for path in pictures.PICTURES.glob("*.dot")
+    }
 
 
 # The examples
