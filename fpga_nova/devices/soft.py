@@ -18,10 +18,10 @@ from oslo_config import cfg
 from fpga_nova import errors, formats, model
 from fpga_nova.devices.common import cardlist
 from fpga_nova.driver import Device
-from fpga_nova.softfpga import confine
+from fpga_nova.softfpga import confinement
 from fpga_nova.softfpga.decoder import fabric_cache
 from fpga_nova.softfpga.decoder.boards import BOARDS, PARTS, REGION_TYPE, Board
-from fpga_nova.softfpga.runtime import region, server
+from fpga_nova.softfpga.runtime import region_process, region_server
 from fpga_nova.system import locks
 
 VENDOR = "lattice"
@@ -84,16 +84,16 @@ the core is reset. Read by fpga-cli.
         board, soft = self._board(region), self._region(region)
         self._check_power(region, soft)
         soft.check_paths()
-        who = confine.account(self.conf.soft_user)
+        who = confinement.account_of(self.conf.soft_user)
         gid = self._endpoint_gid()
         try:
             content = _read(bitstream)
             soft.make()
             soft.stop()
-            fabric = fabric_cache.Cache(self.state_path / "cache" / "fabrics", who).fabric(board, content)
+            fabric = fabric_cache.FabricCache(self.state_path / "cache" / "fabrics", who).fabric(board, content)
             soft.write_configuration(content)
             soft.start(
-                server.Order(
+                region_server.ServerOptions(
                     directory=str(soft.directory),
                     fabric=str(fabric.path),
                     sha256=fabric.sha256,
@@ -158,9 +158,9 @@ the core is reset. Read by fpga-cli.
     def _card_path(self, name: str) -> pathlib.Path:
         return self.state_path / "soft" / name
 
-    def _region(self, wanted: model.Region) -> region.SoftRegion:
+    def _region(self, wanted: model.Region) -> region_process.SoftRegion:
         name = wanted.card_id.partition(":")[2]
-        return region.SoftRegion(
+        return region_process.SoftRegion(
             self.run_path / "soft" / name / str(wanted.index), self.run_path / "endpoints" / f"{wanted.id}.sock"
         )
 
@@ -170,7 +170,7 @@ the core is reset. Read by fpga-cli.
         except KeyError:
             raise errors.ProgrammingFailed(f"there is no soft board {wanted.board!r}") from None
 
-    def _check_power(self, wanted: model.Region, soft: region.SoftRegion) -> None:
+    def _check_power(self, wanted: model.Region, soft: region_process.SoftRegion) -> None:
         """See that the card is there; a region of a pulled card loses its configuration.
 
         :raises fpga_nova.errors.DeviceNotAccessible: it is not
@@ -182,12 +182,12 @@ the core is reset. Read by fpga-cli.
                 soft.configuration.unlink(missing_ok=True)
             raise errors.DeviceNotAccessible(f"card {wanted.card_id} is not there: {path} is gone")
 
-    def _blank(self, wanted: model.Region, soft: region.SoftRegion) -> None:
+    def _blank(self, wanted: model.Region, soft: region_process.SoftRegion) -> None:
         soft.make()
         soft.stop()
         soft.write_configuration(self._board(wanted).blank())
 
-    def _verify_blank(self, wanted: model.Region, soft: region.SoftRegion) -> None:
+    def _verify_blank(self, wanted: model.Region, soft: region_process.SoftRegion) -> None:
         pid = soft.server_pid()
         if pid is not None:
             raise errors.ReadBackMismatch(f"the region is not blank: its server runs (pid {pid})")

@@ -3,8 +3,9 @@
 
 ::
 
-    bitstream -> iceunpack -> asc -> extract -> netlist -> emit -> C -> tcc -> shared object     (translate, fabric)
-    shared object -> server: one process a region, frames at a unix socket                       (server, region)
+    decoder:  bitstream -> iceunpack -> asc text -> netlist -> C -> tcc -> shared object
+    runtime:  shared object -> server: one process for each region, frames at a unix socket
 
-What is decoded is a tenant's file, so all of it happens in a confined child process (`confine`), and so does running.
+What is decoded is a tenant's file, so all of it happens in a confined child process (`confinement`), and so does
+running.
 """

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m fpga_nova.softfpga.server`: the name by which servers of regions run, see `runtime.server`."""
+"""`python -m fpga_nova.softfpga.server`: the name by which servers of regions run, see `runtime.region_server`."""
 
 from __future__ import annotations
 
-from fpga_nova.softfpga.runtime.server import main
+from fpga_nova.softfpga.runtime.region_server import main
 
 if __name__ == "__main__":
     main()

@@ -20,9 +20,9 @@ from fpga_nova.devices.soft import SoftDevice
 from fpga_nova.ip_cores.bitstream_cache import Cache
 from fpga_nova.model import RegionState
 from fpga_nova.regions.store import Store
-from fpga_nova.softfpga import children
+from fpga_nova.softfpga import python_process
 from fpga_nova.softfpga.decoder import fabric_cache
-from fpga_nova.softfpga.runtime.region import SoftRegion
+from fpga_nova.softfpga.runtime.region_process import SoftRegion
 
 DRIVERS = {"sim": SimDevice, "soft": SoftDevice}
 
@@ -45,7 +45,7 @@ SERVER = ["before lock", "after lock", "after listen", "before confine", "after 
 
 _STEPS: dict[str, tuple[type, str]] = {
     "keep": (Cache, "keep"),
-    "fabric": (fabric_cache.Cache, "fabric"),
+    "fabric": (fabric_cache.FabricCache, "fabric"),
     "stop": (SoftRegion, "stop"),
     "write": (SoftRegion, "write_configuration"),
     "start": (SoftRegion, "start"),
@@ -86,8 +86,8 @@ def arm(point: str, driver: str, act: Callable[[], None] = die) -> None:
 
 def arm_server(point: str, victim: str) -> None:
     """Have the server that this process starts kill itself at `point`, or, with `victim` "fpga-cli", this process."""
-    usual = children.argv
-    children.argv = lambda module, *arguments: (  # type: ignore[assignment]
+    usual = python_process.argv
+    python_process.argv = lambda module, *arguments: (  # type: ignore[assignment]
         [sys.executable, "-s", "-m", "tests.crash.served", point, victim]
         if module == "server"
         else usual(module, *arguments)

@@ -8,9 +8,9 @@ import signal
 import sys
 import time
 
-from fpga_nova.softfpga import confine
-from fpga_nova.softfpga.runtime import server
-from fpga_nova.softfpga.runtime.loaded import Image
+from fpga_nova.softfpga import confinement
+from fpga_nova.softfpga.runtime import region_server
+from fpga_nova.softfpga.runtime.loaded_fabric import FabricImage
 from tests.crash import killed
 
 #: Seconds that the server takes its time after it has killed fpga-cli: others look at the region meanwhile.
@@ -30,13 +30,13 @@ def main() -> None:
         time.sleep(PAUSE)
 
     owner, name = {
-        "lock": (server, "lock"),
-        "listen": (server, "_listen"),
-        "confine": (confine, "confine"),
-        "load": (Image, "load"),
+        "lock": (region_server, "lock"),
+        "listen": (region_server, "_listen"),
+        "confine": (confinement, "confine"),
+        "load": (FabricImage, "load"),
     }[what]
     killed.wrap(owner, name, when, act, lambda *args: True)
-    server.main()
+    region_server.main()
 
 
 if __name__ == "__main__":

@@ -6,10 +6,10 @@ from __future__ import annotations
 import pathlib
 import subprocess
 
-from fpga_nova.softfpga import confine
+from fpga_nova.softfpga import confinement
 from fpga_nova.softfpga.decoder import fabric_cache
 from fpga_nova.softfpga.decoder.boards import BOARDS
-from fpga_nova.softfpga.runtime.loaded import Image, Loaded, Why
+from fpga_nova.softfpga.runtime.loaded_fabric import FabricImage, LoadedFabric, StopReason
 
 CELLS = pathlib.Path("/usr/share/yosys/ice40/cells_sim.v")
 
@@ -19,7 +19,8 @@ module top(input clk, input [7:0] in_data, input in_valid, input in_last, output
 """
 
 #: The stream shell in Verilog: plays one message (from message.hex) into `top` and prints the answer, a byte a line.
-#: Inputs change after the rising edge and are stable over the falling one, and the clock starts high, as in runtime.c.
+#: Inputs change after the rising edge and are stable over the falling one, and the clock starts high, as in
+#: stream_shell.c.
 BENCH = """
 `timescale 1ns/1ns
 module bench;
@@ -79,21 +80,21 @@ def simulate(verilog: str, message: bytes, directory: pathlib.Path) -> bytes:
     return bytes.fromhex("".join(run(["vvp", "-n", "sim"], directory).split()))
 
 
-def load(board_name: str, bitstream: bytes, directory: pathlib.Path) -> Loaded:
+def load(board_name: str, bitstream: bytes, directory: pathlib.Path) -> LoadedFabric:
     """Decode `bitstream`, one of our own, into this process."""
-    fabric = fabric_cache.Cache(directory, confine.account("nobody")).fabric(BOARDS[board_name], bitstream)
-    return Image(fabric.path, fabric.sha256).load()
+    fabric = fabric_cache.FabricCache(directory, confinement.account_of("nobody")).fabric(BOARDS[board_name], bitstream)
+    return FabricImage(fabric.path, fabric.sha256).load()
 
 
-def ask(fabric: Loaded, message: bytes, piece: int = 1 << 16, limit: int = 1 << 20) -> bytes:
+def ask(fabric: LoadedFabric, message: bytes, piece: int = 1 << 16, limit: int = 1 << 20) -> bytes:
     """Return a fabric's answer to a message, which it gets in pieces of `piece` bytes."""
     answer = b""
     sent = 0
     while True:
         data = message[sent : sent + piece]
-        why, output = fabric.run(data, sent + len(data) == len(message), 1 << 20, limit)
+        stop_reason, output = fabric.run(data, sent + len(data) == len(message), 1 << 20, limit)
         answer += output
         sent += fabric.used
-        if why == Why.ANSWERED:
+        if stop_reason == StopReason.ANSWERED:
             return answer
-        assert why != Why.SILENT
+        assert stop_reason != StopReason.SILENT

@@ -21,7 +21,7 @@ import tempfile
 import time
 
 from fpga_nova import errors
-from fpga_nova.softfpga import children, confine
+from fpga_nova.softfpga import confinement, python_process
 from fpga_nova.softfpga.decoder.boards import Board
 
 #: Fabrics kept; the longest unused go first. One takes 0.2 to 3 MB.
@@ -31,8 +31,8 @@ KEPT = 64
 TIME_LIMIT = 120
 
 _TRANSLATOR = (
-    *("asc.py", "boards.py", "chip.py", "emit.py", "extract.py", "logic.py", "netlist.py", "translate.py"),
-    "runtime.c",
+    *("asc_parser.py", "boards.py", "c_emitter.py", "chip_database.py", "netlist.py", "netlist_extractor.py"),
+    *("translator.py", "truth_tables.py", "stream_shell.c"),
 )
 
 
@@ -48,14 +48,14 @@ class Fabric:
     sha256: str
 
 
-class Cache:
+class FabricCache:
     """The fabrics of a host.
 
     :param directory: where they are kept; made with mode 0700
     :param who: whom the translator runs as
     """
 
-    def __init__(self, directory: pathlib.Path, who: confine.Account) -> None:
+    def __init__(self, directory: pathlib.Path, who: confinement.Account) -> None:
         self.directory = directory
         self.who = who
 
@@ -87,9 +87,9 @@ class Cache:
             for path in (work / "bitstream", work):
                 os.chown(path, self.who.uid, self.who.gid)
         process = subprocess.Popen(
-            children.argv("decoder.translate", board.name, str(self.who.uid), str(self.who.gid)),
+            python_process.argv("decoder.translator", board.name, str(self.who.uid), str(self.who.gid)),
             cwd=work,
-            env=children.environment(),
+            env=python_process.environment(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

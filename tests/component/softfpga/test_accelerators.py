@@ -17,7 +17,7 @@ import pytest
 from hypothesis import strategies
 
 from fpga_nova.softfpga.decoder.boards import BOARDS
-from fpga_nova.softfpga.runtime.loaded import Loaded
+from fpga_nova.softfpga.runtime.loaded_fabric import LoadedFabric
 from tests.component.softfpga import conftest
 from tests.support import toolchain
 
@@ -41,7 +41,7 @@ MESSAGES = strategies.one_of(
 SETTINGS = hypothesis.settings(max_examples=80, deadline=None)
 
 
-def _fabrics(core: str, directory: pathlib.Path) -> dict[str, Loaded]:
+def _fabrics(core: str, directory: pathlib.Path) -> dict[str, LoadedFabric]:
     return {
         board: toolchain.load(board, (conftest.ACCELERATORS / core / f"{board}.bin").read_bytes(), directory)
         for board in BOTH_BOARDS
@@ -49,17 +49,17 @@ def _fabrics(core: str, directory: pathlib.Path) -> dict[str, Loaded]:
 
 
 @pytest.fixture(scope="session")
-def crc(state_path: pathlib.Path) -> dict[str, Loaded]:
+def crc(state_path: pathlib.Path) -> dict[str, LoadedFabric]:
     return _fabrics("crc32", state_path / "cache/fabrics")
 
 
 @pytest.fixture(scope="session")
-def lzo(state_path: pathlib.Path) -> dict[str, Loaded]:
+def lzo(state_path: pathlib.Path) -> dict[str, LoadedFabric]:
     return _fabrics("lzo", state_path / "cache/fabrics")
 
 
 @pytest.mark.parametrize("board", BOTH_BOARDS)
-def test_crc32_is_zlibs(crc: dict[str, Loaded], board: str) -> None:
+def test_crc32_is_zlibs(crc: dict[str, LoadedFabric], board: str) -> None:
     @SETTINGS
     @hypothesis.given(MESSAGES, strategies.integers(1, 700))
     def check(message: bytes, piece: int) -> None:
@@ -78,7 +78,7 @@ def _decompress(stream: bytes, size: int) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("board", BOTH_BOARDS)
-def test_liblzo2_gets_the_message_back(lzo: dict[str, Loaded], board: str) -> None:
+def test_liblzo2_gets_the_message_back(lzo: dict[str, LoadedFabric], board: str) -> None:
     @SETTINGS
     @hypothesis.given(MESSAGES, strategies.integers(1, 700))
     def check(message: bytes, piece: int) -> None:
@@ -87,7 +87,7 @@ def test_liblzo2_gets_the_message_back(lzo: dict[str, Loaded], board: str) -> No
     check()
 
 
-def test_every_length_of_a_run(lzo: dict[str, Loaded]) -> None:
+def test_every_length_of_a_run(lzo: dict[str, LoadedFabric]) -> None:
     """The announcements of a run change form at 4, 19, 274 and every 255 from there."""
     noise = random.Random(7).randbytes(PAGE)
     lengths = [*range(1, 40), *range(270, 280), *range(525, 533), *range(PAGE - 20, PAGE + 1)]
@@ -98,7 +98,7 @@ def test_every_length_of_a_run(lzo: dict[str, Loaded]) -> None:
             assert _decompress(toolchain.ask(lzo["soft-hx1k"], message), len(message)) == (0, message), length
 
 
-def test_every_length_and_distance_of_a_match(lzo: dict[str, Loaded]) -> None:
+def test_every_length_and_distance_of_a_match(lzo: dict[str, LoadedFabric]) -> None:
     noise = random.Random(8).randbytes(PAGE)
     for distance in [*range(1, 12), 255, 256, 257, 2047, 2048, 2049, 3000, 4000, 4080]:
         for length in [3, 4, 7, 8, 9, 10, 32, 33, 34, 35, 66, 67, 100]:
@@ -117,7 +117,7 @@ def _text(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("board", BOTH_BOARDS)
-def test_a_text_of_64_kib_gets_smaller_and_comes_back(lzo: dict[str, Loaded], board: str) -> None:
+def test_a_text_of_64_kib_gets_smaller_and_comes_back(lzo: dict[str, LoadedFabric], board: str) -> None:
     text = _text(1 << 16)
     start = time.process_time()
     stream = toolchain.ask(lzo[board], text)
@@ -126,7 +126,7 @@ def test_a_text_of_64_kib_gets_smaller_and_comes_back(lzo: dict[str, Loaded], bo
     assert _decompress(stream, len(text)) == (0, text)
 
 
-def test_zeros_shrink_tenfold(lzo: dict[str, Loaded]) -> None:
+def test_zeros_shrink_tenfold(lzo: dict[str, LoadedFabric]) -> None:
     message = bytes(1 << 16)
     stream = toolchain.ask(lzo["soft-hx1k"], message)
     assert len(stream) * 10 < len(message)
@@ -134,7 +134,7 @@ def test_zeros_shrink_tenfold(lzo: dict[str, Loaded]) -> None:
 
 
 @pytest.mark.parametrize("start", [b"", b"match match match "])
-def test_noise_longer_than_the_ring_is_never_answered_wrong(lzo: dict[str, Loaded], start: bytes) -> None:
+def test_noise_longer_than_the_ring_is_never_answered_wrong(lzo: dict[str, LoadedFabric], start: bytes) -> None:
     message = start + random.Random(3).randbytes(20_000)
     stream = toolchain.ask(lzo["soft-hx1k"], message)
     assert _decompress(stream, len(message))[0] == LZO_E_INPUT_OVERRUN

@@ -24,8 +24,8 @@ import pytest
 
 from fpga_nova import errors, model
 from fpga_nova.devices import soft
-from fpga_nova.softfpga import children, client
-from fpga_nova.softfpga.runtime import region, server
+from fpga_nova.softfpga import client, python_process
+from fpga_nova.softfpga.runtime import region_process, region_server
 from tests.component.softfpga import conftest
 from tests.support import toolchain
 from tests.support.waiting import wait_until
@@ -104,7 +104,7 @@ class Programmed:
         return Guest(self.address)
 
     def log(self) -> str:
-        return (self.files.directory / server.LOG).read_text()
+        return (self.files.directory / region_server.LOG).read_text()
 
     def status(self) -> dict[str, int]:
         return json.loads(self.files.ask("status"))
@@ -245,11 +245,11 @@ def test_what_was_served_is_counted(crc: Programmed) -> None:
 
 
 def test_the_log_is_bounded(tmp_path: pathlib.Path) -> None:
-    log = server.Log(tmp_path / "log")
+    log = region_server.BoundedLog(tmp_path / "log")
     for i in range(3000):
         log.write(f"line {i} \x1b[31m" + "x" * 50)
     text = (tmp_path / "log").read_bytes()
-    assert len(text) <= server.LOG_LIMIT
+    assert len(text) <= region_server.LOG_LIMIT
     assert b"line 2999" in text and b"\x1b" not in text
 
 
@@ -307,30 +307,34 @@ def test_the_server_outlives_who_started_it(
 
 def test_one_server_a_region(crc: Programmed, tmp_path: pathlib.Path) -> None:
     before = crc.files.server_pid()
-    order = server.Order(str(crc.files.directory), str(tmp_path / "none"), "", os.getuid(), os.getgid(), 1, 1)
+    options = region_server.ServerOptions(
+        str(crc.files.directory), str(tmp_path / "none"), "", os.getuid(), os.getgid(), 1, 1
+    )
     with pytest.raises(errors.ProgrammingFailed, match="already running"):
-        crc.files.start(order)
+        crc.files.start(options)
     assert crc.files.server_pid() == before
     crc.device.verify(crc.region, CRC)
 
 
 def test_a_server_that_cannot_start_says_why(crc: Programmed, tmp_path: pathlib.Path) -> None:
     (tmp_path / "other.so").write_bytes(b"not what was decoded")
-    files = region.SoftRegion(tmp_path / "region", tmp_path / "endpoints" / "x.sock")
+    files = region_process.SoftRegion(tmp_path / "region", tmp_path / "endpoints" / "x.sock")
     files.make()
-    order = server.Order(str(files.directory), str(tmp_path / "other.so"), "0" * 64, os.getuid(), os.getgid(), 1, 1)
+    options = region_server.ServerOptions(
+        str(files.directory), str(tmp_path / "other.so"), "0" * 64, os.getuid(), os.getgid(), 1, 1
+    )
     with pytest.raises(errors.ProgrammingFailed, match=r"did not start: the decoded fabric .* has been changed"):
-        files.start(order)
+        files.start(options)
     assert files.server_pid() is None
 
 
 def test_the_kernel_names_the_holder_of_the_lock(tmp_path: pathlib.Path) -> None:
-    files = region.SoftRegion(tmp_path, tmp_path / "e.sock")
+    files = region_process.SoftRegion(tmp_path, tmp_path / "e.sock")
     assert files.server_pid() is None
-    code = "import sys, time, pathlib; from fpga_nova.softfpga.runtime import server; "
-    code += "server.lock(pathlib.Path(sys.argv[1])); print(1, flush=True); time.sleep(60)"
+    code = "import sys, time, pathlib; from fpga_nova.softfpga.runtime import region_server; "
+    code += "region_server.lock(pathlib.Path(sys.argv[1])); print(1, flush=True); time.sleep(60)"
     argv = [sys.executable, "-c", code, str(tmp_path / "lock")]
-    holder = subprocess.Popen(argv, stdout=subprocess.PIPE, env=children.environment())
+    holder = subprocess.Popen(argv, stdout=subprocess.PIPE, env=python_process.environment())
     try:
         assert holder.stdout is not None and holder.stdout.readline() == b"1\n"
         assert files.server_pid() == holder.pid

@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 from fpga_nova import errors
-from fpga_nova.softfpga.decoder import asc, chip, logic
+from fpga_nova.softfpga.decoder import asc_parser, chip_database, truth_tables
 from fpga_nova.softfpga.decoder.boards import BOARDS
 from tests.component.softfpga import conftest
 from tests.support import toolchain
@@ -232,7 +232,7 @@ TILE = f".io_tile 1 0\n{(BITS + chr(10)) * 16}"
 def test_reads_a_tile_bit_for_bit() -> None:
     rows = ["0" * 18] * 16
     rows[3] = "01" + "0" * 15 + "1"
-    bits = asc.parse(".device 1k\n.io_tile 4 17\n" + "\n".join(rows) + "\n")
+    bits = asc_parser.parse(".device 1k\n.io_tile 4 17\n" + "\n".join(rows) + "\n")
     tile = bits.tiles[4, 17]
     assert (bits.device, tile.kind, tile.width) == ("1k", "io", 18)
     assert [(row, column) for row in range(16) for column in range(18) if tile.bit(row, column)] == [(3, 1), (3, 17)]
@@ -240,7 +240,7 @@ def test_reads_a_tile_bit_for_bit() -> None:
 
 def test_comments_and_symbols_are_not_read() -> None:
     text = '.comment\n.. "); system("reboot"); //\nx\n.device 1k\n.sym 3 \\"}; int main(){}\n' + TILE
-    assert len(asc.parse(text.replace("..", "!!")).tiles) == 1
+    assert len(asc_parser.parse(text.replace("..", "!!")).tiles) == 1
 
 
 @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ def test_comments_and_symbols_are_not_read() -> None:
 )
 def test_what_is_no_asc_is_refused(text: str) -> None:
     with pytest.raises(errors.ProgrammingFailed, match=r"^the unpacked bitstream cannot be read: line \d+: "):
-        asc.parse(text)
+        asc_parser.parse(text)
 
 
 @pytest.mark.parametrize(
@@ -277,7 +277,7 @@ def test_what_is_no_asc_is_refused(text: str) -> None:
 )
 def test_a_place_that_the_part_has_not_is_refused(text: str) -> None:
     with pytest.raises(errors.ProgrammingFailed, match="that the part has not"):
-        chip.Chip("1k").check(asc.parse(".device 1k\n" + text))
+        chip_database.Chip("1k").check(asc_parser.parse(".device 1k\n" + text))
 
 
 # the boards' data
@@ -286,7 +286,7 @@ def test_a_place_that_the_part_has_not_is_refused(text: str) -> None:
 @pytest.mark.parametrize("board", sorted(BOARDS))
 def test_the_blank_is_icepacks(board: str, tmp_path: pathlib.Path) -> None:
     lines = [f".device {BOARDS[board].device}"]
-    for (x, y), (kind, width) in chip.Chip(BOARDS[board].device).kinds.items():
+    for (x, y), (kind, width) in chip_database.Chip(BOARDS[board].device).kinds.items():
         lines += [f".{kind}_tile {x} {y}", *["0" * width] * 16]
     (tmp_path / "blank.asc").write_text("\n".join(lines) + "\n")
     toolchain.run(["icepack", "blank.asc", "blank.bin"], tmp_path)
@@ -305,7 +305,7 @@ def test_the_boards_have_the_whole_shell() -> None:
 def test_every_small_table(count: int) -> None:
     names = ["a", "b", "c"][:count]
     for table in range(1 << (1 << count)):
-        text = logic.expression(table, count)[1].format(*names)
+        text = truth_tables.expression(table, count)[1].format(*names)
         for i in range(1 << count):
             values = {name: i >> k & 1 for k, name in enumerate(names)}
             assert eval(text, {}, values) == table >> i & 1, (table, text)
@@ -315,9 +315,9 @@ def test_tables_of_four_with_constants_and_repeats() -> None:
     dice = random.Random(2)
     for _ in range(3000):
         table, inputs = dice.getrandbits(16), tuple(dice.randrange(5) for _ in range(4))
-        small, nets = logic.reduce(table, inputs, {0: 0, 1: 1})
+        small, nets = truth_tables.reduce(table, inputs, {0: 0, 1: 1})
         assert len(set(nets)) == len(nets) and not {0, 1} & set(nets)
-        text = logic.expression(small, len(nets))[1].format(*(f"n{net}" for net in nets))
+        text = truth_tables.expression(small, len(nets))[1].format(*(f"n{net}" for net in nets))
         for i in range(8):
             value = {0: 0, 1: 1, 2: i & 1, 3: i >> 1 & 1, 4: i >> 2 & 1}
             index = sum(value[net] << k for k, net in enumerate(inputs))

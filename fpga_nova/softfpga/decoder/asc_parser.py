@@ -40,7 +40,7 @@ class Tile:
 
 
 @dataclasses.dataclass
-class Asc:
+class AscFile:
     """What one .asc says. Positions are (x, y)."""
 
     device: str = ""
@@ -50,12 +50,12 @@ class Asc:
     extra_bits: set[tuple[int, int, int]] = dataclasses.field(default_factory=set)
 
 
-def parse(text: str) -> Asc:
+def parse(text: str) -> AscFile:
     """Return what `text` says.
 
     :raises fpga_nova.errors.ProgrammingFailed: it is not an .asc, or says something that no HX part has
     """
-    asc = Asc()
+    asc = AscFile()
     lines = iter(enumerate(text.split("\n"), start=1))
     in_comment = False
     for number, line in lines:

@@ -11,7 +11,7 @@ import dataclasses
 import socket
 import struct
 
-from fpga_nova.softfpga.runtime.loaded import Loaded, Why
+from fpga_nova.softfpga.runtime.loaded_fabric import LoadedFabric, StopReason
 
 #: Bytes read ahead of the core.
 READ_AHEAD = 1 << 16
@@ -22,7 +22,7 @@ SLICE = 1 << 15
 _HEADER = struct.Struct(">I")
 
 
-class Closed(Exception):
+class SessionClosed(Exception):
     """The connection ends. The text is the reason for the log, empty where the client has simply gone."""
 
     def __init__(self, reason: str = "") -> None:
@@ -30,7 +30,7 @@ class Closed(Exception):
 
 
 @dataclasses.dataclass
-class Served:
+class ServedCounters:
     """What a region has done since it was programmed. `cycles` are clock cycles, the others bytes and counts."""
 
     connections: int = 0
@@ -40,7 +40,7 @@ class Served:
     cycles: int = 0
 
 
-class Session:
+class GuestSession:
     """A connection. Never blocks: :meth:`work` does a slice of what can be done now.
 
     :param connection: the client's socket
@@ -49,7 +49,13 @@ class Session:
     """
 
     def __init__(
-        self, connection: socket.socket, fabric: Loaded, served: Served, *, frame_limit: int, cycle_limit: int
+        self,
+        connection: socket.socket,
+        fabric: LoadedFabric,
+        served: ServedCounters,
+        *,
+        frame_limit: int,
+        cycle_limit: int,
     ) -> None:
         connection.setblocking(False)
         self.connection = connection
@@ -88,14 +94,14 @@ class Session:
     def receive(self) -> None:
         """Take what the client has sent.
 
-        :raises Closed: it has gone
+        :raises SessionClosed: it has gone
         """
         try:
             data = self.connection.recv(READ_AHEAD)
         except BlockingIOError:
             return
         except OSError as exc:
-            raise Closed(self._gone()) from exc
+            raise SessionClosed(self._gone()) from exc
         self._inbox += data
         self._ended = not data
         self._stalled = False
@@ -103,7 +109,7 @@ class Session:
     def work(self) -> None:
         """Go on: send, begin a message, or run the core for a slice.
 
-        :raises Closed: the connection is at its end
+        :raises SessionClosed: the connection is at its end
         """
         if self._outbox:
             self._send()
@@ -121,20 +127,20 @@ class Session:
         except BlockingIOError:
             return
         except OSError as exc:
-            raise Closed("the client left before it had its answer") from exc
+            raise SessionClosed("the client left before it had its answer") from exc
         self._outbox = self._outbox[sent:]
         self._stalled = False
 
     def _begin(self) -> None:
         if len(self._inbox) < _HEADER.size:
             if self._ended:
-                raise Closed("the client left in the middle of a frame's header" if self._inbox else "")
+                raise SessionClosed("the client left in the middle of a frame's header" if self._inbox else "")
             self._stalled = True
             return
         (length,) = _HEADER.unpack_from(self._inbox)
         del self._inbox[: _HEADER.size]
         if length > self._frame_limit:
-            raise Closed(f"a frame of {length} bytes is over the limit of {self._frame_limit}")
+            raise SessionClosed(f"a frame of {length} bytes is over the limit of {self._frame_limit}")
         if length:
             self._left = length
         else:
@@ -142,7 +148,7 @@ class Session:
 
     def _run(self, left: int) -> None:
         data = bytes(self._inbox[: min(left, READ_AHEAD)])
-        why, output = self._fabric.run(data, len(data) == left, SLICE, self._cycle_limit)
+        stop_reason, output = self._fabric.run(data, len(data) == left, SLICE, self._cycle_limit)
         used = self._fabric.used
         del self._inbox[:used]
         self._left = left - used
@@ -150,16 +156,16 @@ class Session:
         self._served.cycles += self._fabric.spent
         self._answer += output
         if len(self._answer) > self._frame_limit:
-            raise Closed(f"the core's answer is over the limit of {self._frame_limit} bytes; the core is reset")
-        if why == Why.SILENT:
-            raise Closed(f"the core was silent for more than {self._cycle_limit} clock cycles; it is reset")
-        if why == Why.NEEDS_INPUT and self._ended and self._left > len(self._inbox):
-            raise Closed(self._gone())
-        if why == Why.ANSWERED:
+            raise SessionClosed(f"the core's answer is over the limit of {self._frame_limit} bytes; the core is reset")
+        if stop_reason == StopReason.SILENT:
+            raise SessionClosed(f"the core was silent for more than {self._cycle_limit} clock cycles; it is reset")
+        if stop_reason == StopReason.NEEDS_INPUT and self._ended and self._left > len(self._inbox):
+            raise SessionClosed(self._gone())
+        if stop_reason == StopReason.ANSWERED:
             self._left = None
             self._reply(bytes(self._answer))
             self._answer.clear()
-        self._stalled = why == Why.NEEDS_INPUT and not self._inbox
+        self._stalled = stop_reason == StopReason.NEEDS_INPUT and not self._inbox
 
     def _reply(self, answer: bytes) -> None:
         self._served.frames += 1

@@ -18,7 +18,7 @@ from types import ModuleType
 from typing import Any
 
 from fpga_nova import errors
-from fpga_nova.softfpga.decoder import asc
+from fpga_nova.softfpga.decoder import asc_parser
 
 #: A wire's piece in one tile: x, y, icestorm's name of it.
 Segment = tuple[int, int, str]
@@ -68,7 +68,7 @@ class Chip:
         self._patterns: dict[int, list[tuple[int, int, str, str]]] = {}
         self._negclk: dict[int, int] = {}
 
-    def check(self, bits: asc.Asc) -> None:
+    def check(self, bits: asc_parser.AscFile) -> None:
         """Refuse tiles that the part does not have.
 
         :raises fpga_nova.errors.ProgrammingFailed: with the first one
@@ -80,7 +80,7 @@ class Chip:
             if self.kinds.get(place, ("", 0))[0] != "ramb":
                 raise errors.ProgrammingFailed(f"the bitstream has a block RAM at {place} that the part has not")
 
-    def joined(self, place: Position, tile: asc.Tile) -> list[tuple[str, str]]:
+    def joined(self, place: Position, tile: asc_parser.Tile) -> list[tuple[str, str]]:
         """Return the pairs of wires that `tile`, configured so, joins."""
         database = self.ic.tile_db(*place)
         patterns = self._patterns.get(id(database))
@@ -94,7 +94,7 @@ class Chip:
             if bits & mask == value and has_net(*place, source) and has_net(*place, target)
         ]
 
-    def matches(self, place: Position, tile: asc.Tile, *words: str) -> bool:
+    def matches(self, place: Position, tile: asc_parser.Tile, *words: str) -> bool:
         """Whether `tile` has the setting that icestorm calls `words` at `place`, e.g. ("RamConfig", "PowerUp")."""
         for entry in self.ic.tile_db(*place):
             if tuple(entry[1:]) == words:

@@ -23,7 +23,7 @@ class Account:
     gid: int
 
 
-def account(user: str) -> Account:
+def account_of(user: str) -> Account:
     """Return whom confined processes run as: `user` where this process is root, else whoever it already is.
 
     :raises fpga_nova.errors.ConfigurationInvalid: there is no such user, or it is root

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The translator: a process that turns a bitstream into a shared object, confined.
 
-`python -m fpga_nova.softfpga.decoder.translate BOARD UID GID`, in a directory of its own with the file
+`python -m fpga_nova.softfpga.decoder.translator BOARD UID GID`, in a directory of its own with the file
 `bitstream`. Leaves there `fabric.so` and exits 0, or says in one line on stderr why not and exits 1.
 """
 
@@ -14,8 +14,8 @@ import subprocess
 import sys
 
 from fpga_nova import errors
-from fpga_nova.softfpga import confine
-from fpga_nova.softfpga.decoder import asc, chip, emit, extract
+from fpga_nova.softfpga import confinement
+from fpga_nova.softfpga.decoder import asc_parser, c_emitter, chip_database, netlist_extractor
 from fpga_nova.softfpga.decoder.boards import BOARDS
 
 BITSTREAM = "bitstream"
@@ -47,9 +47,9 @@ def translate(board_name: str) -> None:
     stream = configuration[max(configuration.find(PREAMBLE), 0) :]
     pathlib.Path("stream").write_bytes(stream)
     _run(["iceunpack", "stream", "fabric.asc"])
-    bits = asc.parse(pathlib.Path("fabric.asc").read_text(encoding="latin-1"))
-    fabric = extract.extract(bits, BOARDS[board_name])
-    pathlib.Path("fabric.c").write_text(emit.emit(fabric, configuration), encoding="ascii")
+    bits = asc_parser.parse(pathlib.Path("fabric.asc").read_text(encoding="latin-1"))
+    fabric = netlist_extractor.extract(bits, BOARDS[board_name])
+    pathlib.Path("fabric.c").write_text(c_emitter.emit(fabric, configuration), encoding="ascii")
     compiler = next((argv for argv in COMPILERS if shutil.which(argv[0])), None)
     if compiler is None:
         raise errors.ProgrammingFailed("the soft FPGA needs a C compiler, tcc or gcc, and finds none")
@@ -73,9 +73,9 @@ def main() -> int:
     board_name, uid, gid = sys.argv[1:]
     try:
         # Whatever needs this process's privileges comes first: reading icestorm's tables and the board's pins.
-        chip.icebox()
+        chip_database.icebox()
         BOARDS[board_name].pins()
-        confine.confine(confine.Account(int(uid), int(gid)), LIMITS)
+        confinement.confine(confinement.Account(int(uid), int(gid)), LIMITS)
         translate(board_name)
     except (errors.FpgaError, OSError) as exc:
         print(errors.one_line(str(exc)), file=sys.stderr)

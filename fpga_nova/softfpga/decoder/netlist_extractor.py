@@ -13,9 +13,9 @@ import re
 from collections.abc import Sequence
 
 from fpga_nova import errors
-from fpga_nova.softfpga.decoder import asc, netlist
+from fpga_nova.softfpga.decoder import asc_parser, netlist
 from fpga_nova.softfpga.decoder.boards import PARTS, Board
-from fpga_nova.softfpga.decoder.chip import Chip, Position, Segment
+from fpga_nova.softfpga.decoder.chip_database import Chip, Position, Segment
 
 #: Ports of the stream shell that a core drives; the first two make it a core.
 OUTPUTS = ("in_ready", "out_valid", "out_last", *(f"out_data[{i}]" for i in range(8)))
@@ -37,7 +37,7 @@ def _refuse(reason: str) -> errors.ProgrammingFailed:
     return errors.ProgrammingFailed(f"the soft FPGA cannot run this bitstream: {reason}")
 
 
-def extract(bits: asc.Asc, board: Board) -> netlist.Netlist:
+def extract(bits: asc_parser.AscFile, board: Board) -> netlist.Netlist:
     """Return the function that `bits` configures on `board`.
 
     :raises fpga_nova.errors.ProgrammingFailed: it is for another part, is no core for the stream shell, or uses
@@ -87,7 +87,7 @@ class _Wires:
 
 
 class _Extractor:
-    def __init__(self, bits: asc.Asc, board: Board) -> None:
+    def __init__(self, bits: asc_parser.AscFile, board: Board) -> None:
         self.bits = bits
         self.chip = Chip(board.device)
         self.chip.check(bits)
@@ -350,12 +350,12 @@ class _Extractor:
         return any(self.wires.find((x, row, f"ram/RDATA_{index}")) is not None for row in (y, y + 1))
 
 
-def _logic_bit(tile: asc.Tile, cell: int, bit: int) -> int:
+def _logic_bit(tile: asc_parser.Tile, cell: int, bit: int) -> int:
     """Return one of the 20 bits of a logic cell: two rows of ten from column 36 on."""
     return int(tile.bit(2 * cell + bit // 10, 36 + bit % 10))
 
 
-def _carry_cascade(tile: asc.Tile) -> bool:
+def _carry_cascade(tile: asc_parser.Tile) -> bool:
     return tile.bit(1, 49)
 
 

@@ -15,13 +15,13 @@ import pathlib
 from collections.abc import Iterable
 
 from fpga_nova import errors
-from fpga_nova.softfpga.decoder import logic, netlist
-from fpga_nova.softfpga.decoder.extract import INPUTS, OUTPUTS
+from fpga_nova.softfpga.decoder import netlist, truth_tables
+from fpga_nova.softfpga.decoder.netlist_extractor import INPUTS, OUTPUTS
 
 #: Majority of three.
 _CARRY = 0xE8
 # Read at import: the translator gives its privileges up afterwards, and may then not be able to read its own files.
-_RUNTIME = pathlib.Path(__file__).with_name("runtime.c").read_text(encoding="ascii")
+_RUNTIME = pathlib.Path(__file__).with_name("stream_shell.c").read_text(encoding="ascii")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,9 +87,9 @@ class _Emitter:
         # A table's inputs that it does not depend on must not count as dependence: place and route makes constants of
         # cells whose other inputs, there for the carry beside them, can be their own output.
         for lut in self.fabric.luts:
-            raw[lut.out] = logic.reduce(lut.table, lut.inputs, self.constants)
+            raw[lut.out] = truth_tables.reduce(lut.table, lut.inputs, self.constants)
         for carry in self.fabric.carries:
-            raw[carry.out] = logic.reduce(_CARRY, carry.inputs, self.constants)
+            raw[carry.out] = truth_tables.reduce(_CARRY, carry.inputs, self.constants)
         needs = {net: inputs for net, (_table, inputs) in raw.items()}
         needs.update({net: (flop.reset,) for net, flop in self.asynchronous.items()})
         order: list[int] = []
@@ -97,7 +97,9 @@ class _Emitter:
             if net in self.asynchronous:
                 order.append(net)
                 continue
-            table, inputs = logic.reduce(raw[net][0], tuple(self._resolve(i) for i in raw[net][1]), self.constants)
+            table, inputs = truth_tables.reduce(
+                raw[net][0], tuple(self._resolve(i) for i in raw[net][1]), self.constants
+            )
             if not inputs:
                 self.constants[net] = table
             elif len(inputs) == 1 and table == 0b10:
@@ -145,7 +147,7 @@ class _Emitter:
             flop = self.asynchronous[net]
             return f"if ({self._name(flop.reset)}) q{net} = {flop.reset_value};"
         node = self.nodes[net]
-        text = logic.expression(node.table, len(node.inputs))[1]
+        text = truth_tables.expression(node.table, len(node.inputs))[1]
         return f"unsigned n{net} = {text.format(*(self._name(i) for i in node.inputs))};"
 
     def _places(self, groups: list[_Group], outputs: list[int]) -> dict[int, int]:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A decoded fabric in this process's memory, and the calls of its stream shell (`runtime.c`)."""
+"""A decoded fabric in this process's memory, and the calls of its stream shell (`stream_shell.c`)."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import pathlib
 from fpga_nova import errors
 
 
-class Why(enum.IntEnum):
-    """Why the fabric's clock has stopped; the values of `runtime.c`."""
+class StopReason(enum.IntEnum):
+    """Why the fabric's clock has stopped; the values of `stream_shell.c`."""
 
     NEEDS_INPUT = 0
     ANSWERED = 1
@@ -22,7 +22,7 @@ class Why(enum.IntEnum):
     SILENT = 4
 
 
-class Image:
+class FabricImage:
     """A shared object, read and checked but not yet loaded.
 
     Reading takes the privileges of whoever owns the cache, loading runs what is in the file: between the two the
@@ -42,16 +42,16 @@ class Image:
         with os.fdopen(os.dup(self._memory), "wb") as stream:
             stream.write(content)
 
-    def load(self) -> Loaded:
+    def load(self) -> LoadedFabric:
         """Load it into this process, for good.
 
         :raises OSError: the dynamic loader refuses
         """
         # The descriptor stays open: the loader takes a second file of the same name for the first.
-        return Loaded(ctypes.CDLL(f"/proc/self/fd/{self._memory}"))
+        return LoadedFabric(ctypes.CDLL(f"/proc/self/fd/{self._memory}"))
 
 
-class Loaded:
+class LoadedFabric:
     """A fabric that runs.
 
     After :meth:`run`, `used`, `made` and `spent` say how many bytes it has taken and given and how many clock cycles
@@ -86,7 +86,7 @@ class Loaded:
         """Bring the fabric into its power-up state."""
         self._reset()
 
-    def run(self, data: bytes, final: bool, cycles: int, silence_limit: int) -> tuple[Why, bytes]:
+    def run(self, data: bytes, final: bool, cycles: int, silence_limit: int) -> tuple[StopReason, bytes]:
         """Clock the fabric; return why it has stopped and what it has given.
 
         :param data: what it can take
@@ -95,12 +95,12 @@ class Loaded:
         :param silence_limit: how many it may run without moving a byte
         """
         used, made, spent = self._counters
-        why = self._run(
+        reason = self._run(
             *(data, len(data), final, ctypes.byref(used)),
             *(self._output, self.OUTPUT_ROOM, ctypes.byref(made)),
             *(cycles, silence_limit, ctypes.byref(spent)),
         )
-        return Why(why), self._output.raw[: made.value] if made.value else b""
+        return StopReason(reason), self._output.raw[: made.value] if made.value else b""
 
     @property
     def used(self) -> int:

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The server of one programmed region: a process of its own that outlives whoever started it.
 
-`python -m fpga_nova.softfpga.server`, with a JSON object of :class:`Order`'s fields on stdin. Says ``ready`` on stdout
-when the region serves, or why it cannot, and closes it.
+`python -m fpga_nova.softfpga.server` takes a JSON object with the fields of :class:`ServerOptions` on stdin. It prints
+``ready`` on stdout when the region serves, or why it cannot, and closes stdout.
 
 Until it holds the region's lock it keeps those of who started it: should he be killed meanwhile, nobody takes the
 region for one without a server that is about to have one.
@@ -29,9 +29,9 @@ import sys
 import time
 
 from fpga_nova import errors
-from fpga_nova.softfpga import confine
-from fpga_nova.softfpga.runtime.loaded import Image, Loaded
-from fpga_nova.softfpga.runtime.session import Closed, Served, Session
+from fpga_nova.softfpga import confinement
+from fpga_nova.softfpga.runtime.guest_session import GuestSession, ServedCounters, SessionClosed
+from fpga_nova.softfpga.runtime.loaded_fabric import FabricImage, LoadedFabric
 
 LOCK = "lock"
 LOG = "server.log"
@@ -46,7 +46,7 @@ CONTROL_PATIENCE = 2.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Order:
+class ServerOptions:
     """What a server is told.
 
     :param directory: the region's directory
@@ -69,7 +69,7 @@ class Order:
     locks: tuple[int, ...] = ()
 
 
-class Log:
+class BoundedLog:
     """A file of bounded size: when it is full it starts again."""
 
     def __init__(self, path: pathlib.Path) -> None:
@@ -83,17 +83,24 @@ class Log:
         os.write(self._file, line)
 
 
-class Server:
+class RegionServer:
     """Serves a region until it is killed."""
 
-    def __init__(self, fabric: Loaded, endpoint: socket.socket, control: socket.socket, log: Log, order: Order) -> None:
+    def __init__(
+        self,
+        fabric: LoadedFabric,
+        endpoint: socket.socket,
+        control: socket.socket,
+        log: BoundedLog,
+        options: ServerOptions,
+    ) -> None:
         self._fabric = fabric
         self._endpoint = endpoint
         self._control = control
         self._log = log
-        self._order = order
-        self._served = Served()
-        self._session: Session | None = None
+        self._options = options
+        self._served = ServedCounters()
+        self._session: GuestSession | None = None
 
     def serve(self) -> None:
         """Serve, for ever."""
@@ -121,22 +128,22 @@ class Server:
     def _accept(self) -> None:
         connection, _address = self._endpoint.accept()
         self._served.connections += 1
-        self._session = Session(
+        self._session = GuestSession(
             connection,
             self._fabric,
             self._served,
-            frame_limit=self._order.frame_limit,
-            cycle_limit=self._order.cycle_limit,
+            frame_limit=self._options.frame_limit,
+            cycle_limit=self._options.cycle_limit,
         )
 
-    def _serve(self, session: Session, events: int) -> None:
+    def _serve(self, session: GuestSession, events: int) -> None:
         try:
             if events & select.POLLIN:
                 session.receive()
             elif events & (select.POLLHUP | select.POLLERR):
-                raise Closed("the client left before it had its answer" if session.in_message else "")
+                raise SessionClosed("the client left before it had its answer" if session.in_message else "")
             session.work()
-        except Closed as exc:
+        except SessionClosed as exc:
             if str(exc):
                 self._log.write(f"connection closed: {exc}")
             if session.in_message:
@@ -185,7 +192,7 @@ def _listen(name: str) -> socket.socket:
     return listener
 
 
-def prepare(order: Order) -> Server:
+def prepare(options: ServerOptions) -> RegionServer:
     """Take the region, give the privileges up, load the fabric.
 
     :raises fpga_nova.errors.FpgaError: the region is taken or the fabric has been changed
@@ -193,36 +200,36 @@ def prepare(order: Order) -> Server:
     """
     os.umask(0o177)
     # Relative names from here: a unix socket's path has room for 107 bytes.
-    os.chdir(order.directory)
+    os.chdir(options.directory)
     lock(pathlib.Path(LOCK))
-    for descriptor in order.locks:
+    for descriptor in options.locks:
         os.close(descriptor)
-    log = Log(pathlib.Path(LOG))
+    log = BoundedLog(pathlib.Path(LOG))
     control, endpoint = _listen(CONTROL), _listen(ENDPOINT)
-    image = Image(pathlib.Path(order.fabric), order.sha256)
+    image = FabricImage(pathlib.Path(options.fabric), options.sha256)
     os.chdir("/")
-    confine.confine(
-        confine.Account(order.uid, order.gid),
+    confinement.confine(
+        confinement.Account(options.uid, options.gid),
         {
             resource.RLIMIT_CORE: 0,
             resource.RLIMIT_FSIZE: 2 * LOG_LIMIT,
             resource.RLIMIT_NOFILE: 32,
             resource.RLIMIT_NPROC: 0,
             # A message read ahead, an answer and its copies, beside the interpreter and the fabric.
-            resource.RLIMIT_AS: (512 << 20) + 4 * order.frame_limit,
+            resource.RLIMIT_AS: (512 << 20) + 4 * options.frame_limit,
         },
     )
-    return Server(image.load(), endpoint, control, log, order)
+    return RegionServer(image.load(), endpoint, control, log, options)
 
 
 def main() -> None:
     """Run as a process; see the module's text."""
-    order = Order(**json.load(sys.stdin))
+    options = ServerOptions(**json.load(sys.stdin))
     if os.fork():
         # Whoever started us waits for this one; the server itself is nobody's child.
         os._exit(0)
     try:
-        server = prepare(order)
+        server = prepare(options)
     except (errors.FpgaError, OSError) as exc:
         print(errors.one_line(str(exc)), flush=True)
         os._exit(1)

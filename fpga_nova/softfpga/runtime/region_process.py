@@ -20,8 +20,8 @@ import subprocess
 import time
 
 from fpga_nova import errors
-from fpga_nova.softfpga import children
-from fpga_nova.softfpga.runtime import server
+from fpga_nova.softfpga import python_process
+from fpga_nova.softfpga.runtime import region_server
 
 #: Room for a unix socket's path, bytes without the closing zero (unix(7)).
 SOCKET_PATH_MAX = 107
@@ -58,7 +58,7 @@ class SoftRegion:
     @property
     def control(self) -> pathlib.Path:
         """The socket that read-back goes through."""
-        return self.directory / server.CONTROL
+        return self.directory / region_server.CONTROL
 
     def check_paths(self) -> None:
         """See that the sockets' paths fit.
@@ -97,7 +97,7 @@ class SoftRegion:
     def server_pid(self) -> int | None:
         """Return the pid of the server that holds the region's lock, as the kernel says, or None."""
         try:
-            file = os.open(self.directory / server.LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
+            file = os.open(self.directory / region_server.LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return None
         try:
@@ -107,23 +107,23 @@ class SoftRegion:
             os.close(file)
         return None if kind == fcntl.F_UNLCK else pid
 
-    def start(self, order: server.Order) -> None:
+    def start(self, options: region_server.ServerOptions) -> None:
         """Start the server; return when it serves, its socket not yet at the endpoint.
 
         :raises fpga_nova.errors.ProgrammingFailed: it does not, with its own words
         """
         process = subprocess.Popen(
-            children.argv("server"),
+            python_process.argv("server"),
             cwd="/",
-            env=children.environment(),
+            env=python_process.environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
-            pass_fds=order.locks,
+            pass_fds=options.locks,
         )
         try:
-            words, _err = process.communicate(json.dumps(vars(order)).encode(), timeout=START_LIMIT)
+            words, _err = process.communicate(json.dumps(vars(options)).encode(), timeout=START_LIMIT)
         except subprocess.TimeoutExpired:
             words = f"it was not ready within {START_LIMIT:.0f} s".encode()
         finally:
@@ -141,7 +141,7 @@ class SoftRegion:
 
     def publish(self, gid: int | None) -> None:
         """Let the guest in: move the server's socket to the endpoint, for the group `gid` where there is one."""
-        bound = self.directory / server.ENDPOINT
+        bound = self.directory / region_server.ENDPOINT
         if gid is not None:
             os.chown(bound, -1, gid)
             bound.chmod(0o660)
@@ -186,7 +186,7 @@ class SoftRegion:
         return True
 
     def _remove_sockets(self) -> None:
-        for path in (self.endpoint, self.control, self.directory / server.ENDPOINT):
+        for path in (self.endpoint, self.control, self.directory / region_server.ENDPOINT):
             path.unlink(missing_ok=True)
 
     # what the server says
