@@ -138,15 +138,15 @@ class Worker(integrated_helpers.ProviderUsageBaseTestCase):
 
     def fpga_asked(self):
         """FpgaFilter for a request with one, within what remembers why no host is left, as the scheduler calls it."""
-        from fpga_nova.nova.scheduling import shortage as scheduling
+        from fpga_nova.nova.scheduling import shortage
 
         @contextlib.contextmanager
         def request():
-            token = scheduling._current.set(scheduling.Shortage(CORE, 1))
+            token = shortage._current.set(shortage.Shortage(CORE, 1))
             try:
                 yield
             finally:
-                scheduling._current.reset(token)
+                shortage._current.reset(token)
 
         return self.run_filter(fpga_filter(), self.states, self.spec(**{"hw:fpga_ip_id": CORE}), request)
 

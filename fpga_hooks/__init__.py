@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The hooks that program a region when a server is built and erase it when the server is deleted.
 
-Entry points of the namespace `nova.hooks` (see :mod:`fpga_nova.nova.hooks` for when each method runs); installed with
+Entry points of the namespace `nova.hooks` (:mod:`fpga_nova.nova.hooks` says when each method runs); installed with
 fpga-nova on every compute host that has FPGAs.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fpga_nova.nova.lifecycle import build as lifecycle
+from fpga_nova.nova.lifecycle import build
 
 __all__ = ["FpgaBuildInstanceHook", "FpgaDeleteInstanceHook"]
 
@@ -22,11 +22,11 @@ class FpgaBuildInstanceHook:
 
         :raises fpga_nova.nova.hooks.FatalHookException: the burn failed; the build goes to the next host
         """
-        lifecycle.burn(manager, context, instance)
+        build.burn(manager, context, instance)
 
     def post(self, rv: Any, manager: Any, context: Any, instance: Any, image: Any) -> None:
         """Erase what was burned, if the build failed."""
-        lifecycle.end_build(manager, instance, rv)
+        build.end_build(manager, instance, rv)
 
 
 class FpgaDeleteInstanceHook:
@@ -34,4 +34,4 @@ class FpgaDeleteInstanceHook:
 
     def pre(self, manager: Any, context: Any, instance: Any) -> None:
         """Erase, when the guest is gone and before the host's resources are released."""
-        lifecycle.erase(manager, context, instance)
+        build.erase(manager, context, instance)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Runs fpga-cli, or an executable that stands in for it, as root.
 
-The contract (DESIGN: fpga-cli): `burn IMAGE_ID` prints a region's id, `erase REGION_ID` prints nothing, `status`
+The contract: `burn IMAGE_ID` prints a region's id, `erase REGION_ID` prints nothing, `status`
 prints `Used regions: u/t`; errors are one line `Error: ...` and an exit code (:mod:`fpga_nova.errors`). What goes
 beyond it, `--owner`, `--project`, `--token-stdin` and `list`, is used only where the executable's file name is
 `fpga-cli`.
@@ -14,11 +14,10 @@ import json
 import logging
 import pathlib
 import re
-from typing import Any
-
-from oslo_concurrency import processutils
+from collections.abc import Callable
 
 from fpga_nova import errors, model
+from fpga_nova.clients.root_command import CommandResult, run_as_root
 from fpga_nova.system import uuids
 
 LOG = logging.getLogger(__name__)
@@ -35,7 +34,7 @@ MAX_REGION_ID = 255
 _PROJECT = re.compile(r"[0-9a-f]{32}")
 _STATUS = re.compile(r"Used regions: ([0-9]{1,6})/([0-9]{1,6})")
 
-# Exit codes of oslo.rootwrap itself (oslo_rootwrap/cmd.py), and what an operator does about each.
+# Exit codes of oslo.rootwrap itself (oslo_rootwrap/cmd.py), and the remedy for each.
 _ROOTWRAP_HINTS = {
     96: "it is in none of rootwrap's exec_dirs; add its directory to exec_dirs in rootwrap.conf",
     97: "rootwrap.conf cannot be read or is not valid; see [DEFAULT] rootwrap_config",
@@ -79,15 +78,24 @@ class Runner:
         process is root already
     :param burn_timeout: seconds
     :param erase_timeout: seconds
+    :param run: runs the command line, with the parameters of :func:`fpga_nova.clients.root_command.run_as_root`
     """
 
-    def __init__(self, command: str, root_helper: str, burn_timeout: int, erase_timeout: int) -> None:
+    def __init__(
+        self,
+        command: str,
+        root_helper: str,
+        burn_timeout: int,
+        erase_timeout: int,
+        run: Callable[[list[str], str, int, str | None], CommandResult] = run_as_root,
+    ) -> None:
         self.command = command
         self.root_helper = root_helper
         self.burn_timeout = burn_timeout
         self.erase_timeout = erase_timeout
-        #: Whether the executable is ours and takes `--owner`, `--project` and `list`.
-        self.own = pathlib.PurePath(command).name == OWN_NAME
+        #: Whether the executable is our own tool and takes `--owner`, `--project` and `list`.
+        self.is_fpga_cli = pathlib.PurePath(command).name == OWN_NAME
+        self._run_command = run
 
     def burn(self, image_id: str, owner: str, project: str, token: str | None = None) -> str:
         """Program a free region with the IP core `image_id` for the server `owner`; return the region's id.
@@ -100,7 +108,7 @@ class Runner:
         if not uuids.is_canonical(image_id):
             raise errors.ImageNotAvailable(f"cannot program `{image_id}' - this is not the id of an image")
         arguments = ["burn", image_id]
-        if self.own:
+        if self.is_fpga_cli:
             arguments[1:1] = ["--owner", _owner(owner), "--project", _project(project)]
             if token is not None:
                 arguments.insert(-1, "--token-stdin")
@@ -112,7 +120,7 @@ class Runner:
         region_id = lines[0].strip() if len(lines) == 1 else ""
         if not region_id or len(region_id) > MAX_REGION_ID or not region_id.isprintable():
             raise errors.ProgrammingFailed(f"{self.command} burn printed no region id but {' '.join(lines)!r}")
-        if self.own and not uuids.is_canonical(region_id):
+        if self.is_fpga_cli and not uuids.is_canonical(region_id):
             raise errors.ProgrammingFailed(f"{self.command} burn printed {region_id!r}, which is not a region id")
         return region_id
 
@@ -123,7 +131,7 @@ class Runner:
 
         :raises fpga_nova.errors.FpgaError: the subclass that the exit code stands for
         """
-        if self.own:
+        if self.is_fpga_cli:
             arguments = ["erase", "--owner", _owner(owner)]
             if region_id is not None:
                 if not uuids.is_canonical(region_id):
@@ -142,10 +150,10 @@ class Runner:
 
         :raises fpga_nova.errors.FpgaError: the subclass that the exit code stands for
         """
-        said = self._run(["status"], QUERY_TIMEOUT).strip()
-        match = _STATUS.fullmatch(said)
+        output = self._run(["status"], QUERY_TIMEOUT).strip()
+        match = _STATUS.fullmatch(output)
         if match is None or int(match[1]) > int(match[2]):
-            raise errors.DeviceNotAccessible(f"{self.command} status printed {said!r}, not `Used regions: u/t'")
+            raise errors.DeviceNotAccessible(f"{self.command} status printed {output!r}, not `Used regions: u/t'")
         return Usage(used=int(match[1]), total=int(match[2]))
 
     def regions(self) -> list[model.Region]:
@@ -153,7 +161,7 @@ class Runner:
 
         :raises fpga_nova.errors.FpgaError: the subclass that the exit code stands for
         """
-        said = self._run(["list", "-f", "json"], QUERY_TIMEOUT)
+        output = self._run(["list", "-f", "json"], QUERY_TIMEOUT)
         known = {field.name for field in dataclasses.fields(model.Region)}
         try:
             return [
@@ -163,92 +171,66 @@ class Runner:
                         "state": model.RegionState(row["state"]),
                     }
                 )
-                for row in json.loads(said)
+                for row in json.loads(output)
             ]
         except (ValueError, TypeError, KeyError, AttributeError) as error:
             raise errors.StoreNotReadable(f"{self.command} list printed no list of regions: {error}") from error
 
     def _run(self, arguments: list[str], timeout: int, token: str | None = None) -> str:
-        """Run the executable with `arguments`, and with `token` as its input; return what it printed."""
-        started: list[Any] = []
-        what = f"{self.command} {arguments[0]}"
-        try:
-            stdout, stderr = processutils.execute(
-                self.command,
-                *arguments,
-                run_as_root=True,
-                root_helper=self.root_helper,
-                timeout=timeout,
-                process_input=token,
-                on_execute=started.append,
-            )
-        except processutils.ProcessExecutionError as error:
-            raise _translate(error, what) from error
-        except OSError as error:
-            raise errors.ConfigurationInvalid(
-                f"{what} cannot be started ({error}); see [DEFAULT] fpga_exec and rootwrap_config"
-            ) from error
-        except Exception as error:
-            # Under eventlet, which older releases of Nova run under, processutils calls a second copy of the module
-            # subprocess, whose TimeoutExpired is another class than the one that can be imported.
-            if type(error).__name__ != "TimeoutExpired":
-                raise
-            _stop(started)
-            raise errors.FpgaError(f"{what} did not end within {timeout} seconds") from error
-        warnings = [line for line in str(stderr).splitlines() if line.startswith("Warning: ")]
+        """Run the executable with `arguments`, and with `token` as its input; return its standard output."""
+        done = self._run_command([self.command, *arguments], self.root_helper, timeout, token)
+        called = f"{self.command} {arguments[0]}"
+        if done.exit_code != 0:
+            raise _error(done, called)
+        warnings = [line for line in done.stderr.splitlines() if line.startswith("Warning: ")]
         if warnings:
-            LOG.warning("%s: %s", what, errors.one_line(" ".join(warnings)))
-        return str(stdout)
+            LOG.warning("%s: %s", called, errors.one_line(" ".join(warnings)))
+        return done.stdout
 
 
 def _owner(owner: str) -> str:
-    """Return `owner` checked: it goes into a command line that runs as root."""
+    """Return `owner`, checked: it goes into a command line that runs as root."""
     if not uuids.is_canonical(owner):
         raise errors.ConfigurationInvalid(f"`{owner}' is not the id of a server")
     return owner
 
 
 def _project(project: str) -> str:
-    """Return `project` checked, in the one form that the rootwrap filter admits: Keystone's, without dashes."""
+    """Return `project`, checked, in the one form that the rootwrap filter admits: Keystone's, without dashes."""
     digits = project.replace("-", "") if uuids.is_canonical(project) else project
     if not isinstance(digits, str) or not _PROJECT.fullmatch(digits):
         raise errors.ConfigurationInvalid(f"`{project}' is not the id of a project")
     return digits
 
 
-def _stop(started: list[Any]) -> None:
-    """End what outlived its time, where we may: a sudo that runs as root cannot be ended from an unprivileged user."""
-    for process in started:
-        try:
-            process.kill()
-        except PermissionError:
-            continue
-        process.wait()
+def _error(done: CommandResult, called: str) -> errors.FpgaError:
+    """Return the FpgaError for a call that ended with another exit code than 0.
 
-
-def _translate(error: processutils.ProcessExecutionError, what: str) -> errors.FpgaError:
-    """Return the FpgaError for a call that exited with another code than 0."""
-    code = error.exit_code if isinstance(error.exit_code, int) else 1
-    said = _words(error.stderr or "", error.stdout or "")
+    :param called: the executable and its subcommand
+    """
+    code = done.exit_code
+    message = _message(done)
     if code in _ROOTWRAP_HINTS:
-        return errors.ConfigurationInvalid(f"{what} was not run: {_ROOTWRAP_HINTS[code]} ({said or f'exit {code}'})")
-    if said.startswith("sudo: "):
         return errors.ConfigurationInvalid(
-            f"{what} was not run: sudo refuses; a sudoers rule must let this user run rootwrap without a password "
-            f"({said})"
+            f"{called} was not run: {_ROOTWRAP_HINTS[code]} ({message or f'exit {code}'})"
+        )
+    if message.startswith("sudo: "):
+        return errors.ConfigurationInvalid(
+            f"{called} was not run: sudo refuses; a sudoers rule must let this user run rootwrap without a password "
+            f"({message})"
         )
     if code < 0:
-        return errors.FpgaError(f"{what} was ended by signal {-code}{': ' + said if said else ''}")
-    return _ERROR_CLASSES.get(code, errors.FpgaError)(said or f"{what} failed with exit code {code} and no word")
+        return errors.FpgaError(f"{called} was ended by signal {-code}{': ' + message if message else ''}")
+    return _ERROR_CLASSES.get(code, errors.FpgaError)(message or f"{called} failed with exit code {code} and no word")
 
 
-def _words(stderr: str, stdout: str) -> str:
-    """Return what the tool said: its last line `Error: ...` without that word, else all of it.
+def _message(done: CommandResult) -> str:
+    """Return the tool's message: its last line `Error: ...` without that word, else all its output.
 
     sudo and loggers write to the same stderr, so the line is looked for; tools of 2016 wrote it to stdout.
     """
-    for text in (stderr, stdout):
+    for text in (done.stderr, done.stdout):
         for line in reversed(text.splitlines()):
             if line.startswith("Error: "):
                 return errors.one_line(line[len("Error: ") :])
-    return errors.one_line(stderr.strip() or stdout.strip())
+    return errors.one_line(done.stderr.strip() or done.stdout.strip())

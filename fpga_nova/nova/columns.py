@@ -3,8 +3,8 @@
 
 They come without a revision in Nova's Alembic chain and without a table of our own: a revision on top of Nova's head
 stops the next Nova's `db sync` ("Can't locate revision", or two heads), and a table that Nova has no model for breaks
-`nova-manage db archive_deleted_rows`. So each `nova-manage db sync` looks what is there and adds what is not. All are
-nullable: a Nova without the patch never notices columns left behind.
+`nova-manage db archive_deleted_rows`. So each `nova-manage db sync` inspects the tables and adds the columns that are
+missing. All are nullable: a Nova without the patch never notices columns left behind.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ COLUMNS: dict[str, dict[str, Any]] = {
 
 
 def ensure_columns(connection: sa.Connection) -> None:
-    """Add the columns that are missing; do nothing where they, or the tables (as in the API database), are not.
+    """Add the columns that are missing to the tables that are there; the API database has none of them.
 
     :param connection: to the database that Nova's migrations have just run on, in their transaction
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Which IP core a server asks for: its flavor says it, or, where the operator allows that, its image."""
+"""The IP core that a server asks for: by its flavor or, where the operator allows that, by its image."""
 
 from __future__ import annotations
 
@@ -18,53 +18,56 @@ IMAGE_PROPERTY = "hw_fpga_ip_id"
 _SYSTEM_METADATA_KEY = f"image_{IMAGE_PROPERTY}"
 
 # The scheduler gets the image without the properties that Nova does not know, so the API hands this one over as a
-# scheduler hint. What a user puts there says nothing: the API overwrites it, or takes it away; without the option
-# nobody looks at it.
+# scheduler hint. A hint of this name in the user's own request has no effect: the API overwrites or removes it, and
+# without the option it is not read.
 _HINT = "fpga_ip_id"
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
-    """An IP core that is asked for.
+class CoreRequest:
+    """An IP core that a server asks for.
 
-    :param image_id: its Glance id, as it was written: whether it is a UUID is checked where it is used
-    :param by_image: whether the server's image asks for it; it is fetched with the rights of who boots the server
+    :param image_id: its Glance id as written in the flavor or image; it is checked to be a UUID where it is used
+    :param from_image: whether the server's image asks for it, and not its flavor; such a core is fetched with the
+        rights of the user that boots the server
     """
 
     image_id: str
-    by_image: bool = False
+    from_image: bool = False
 
 
-def of_flavor(flavor: Any) -> Wish | None:
+def of_flavor(flavor: Any) -> CoreRequest | None:
     """Return what `flavor` (a nova.objects.Flavor) asks for, or None."""
     core = _text((flavor.extra_specs or {}).get(EXTRA_SPEC))
-    return Wish(core) if core else None
+    return CoreRequest(core) if core else None
 
 
-def of_server(instance: Any) -> Wish | None:
+def of_instance(instance: Any) -> CoreRequest | None:
     """Return what a nova.objects.Instance asks for, or None."""
-    wish = of_flavor(instance.flavor)
-    if wish is None and options.CONF.fpga.image_ip_cores and "system_metadata" in instance:
+    request = of_flavor(instance.flavor)
+    if request is None and options.CONF.fpga.image_ip_cores and "system_metadata" in instance:
         core = _text(instance.system_metadata.get(_SYSTEM_METADATA_KEY))
-        return Wish(core, by_image=True) if core else None
-    return wish
+        return CoreRequest(core, from_image=True) if core else None
+    return request
 
 
-def of_request(spec: Any) -> str | None:
-    """Return the image id of the IP core that a nova.objects.RequestSpec asks for, or None."""
+def of_request_spec(spec: Any) -> CoreRequest | None:
+    """Return what a nova.objects.RequestSpec asks for, or None."""
     if "flavor" in spec and "extra_specs" in spec.flavor:
-        wish = of_flavor(spec.flavor)
-        if wish is not None:
-            return wish.image_id
+        request = of_flavor(spec.flavor)
+        if request is not None:
+            return request
     if options.CONF.fpga.image_ip_cores and "scheduler_hints" in spec and spec.scheduler_hints:
-        return _text(next(iter(spec.scheduler_hints.get(_HINT, ())), None))
+        core = _text(next(iter(spec.scheduler_hints.get(_HINT, ())), None))
+        return CoreRequest(core, from_image=True) if core else None
     return None
 
 
 def hand_over(spec: Any, image: Any) -> None:
-    """Tell the scheduler, in a new RequestSpec, of the IP core that the server's image asks for. Runs in the API.
+    """Tell the scheduler which IP core the server's image asks for. Runs in the API.
 
-    :param image: the image's metadata, a dict, or what stands for one of a server that boots from a volume
+    :param spec: a new nova.objects.RequestSpec
+    :param image: the image's metadata, a dict; for a server that boots from a volume, the volume's image metadata
     """
     if not options.CONF.fpga.image_ip_cores:
         return

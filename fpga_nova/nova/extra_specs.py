@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Nova's validation of the extra spec `hw:fpga_ip_id` (entry point of `nova.api.extra_spec_validators`).
 
-Since API microversion 2.86 Nova answers 400 to an extra spec of a known namespace, such as `hw`, that nobody
-registered. This module needs no patch: an unpatched nova-api loads it too.
+Since API microversion 2.86 Nova answers 400 to an unregistered extra spec of a known namespace, such as `hw`. This
+module needs no patch: an unpatched nova-api loads it too.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from fpga_nova.system import uuids
 
 
 def register() -> list[Any]:
-    """Return the validators, as nova.api.validation.extra_specs.validators asks each plug-in for."""
+    """Return the validators, as nova.api.validation.extra_specs.validators expects of each plug-in."""
     from nova.api.validation.extra_specs import base
 
     return [

@@ -3,7 +3,7 @@
 
 A hook is a class with the methods `pre(*args, **kwargs)` and `post(rv, *args, **kwargs)` (either may be missing),
 found by entry point: namespace `nova.hooks`, named as what it hooks into. Nova had such a facility until its release
-21 (Ussuri). The names, and what the methods are called with:
+21 (Ussuri). The names, and the arguments of the methods:
 
 `build_instance` -- `(manager, context, instance, image)`: nova.compute.manager.ComputeManager, the request's context,
     the nova.objects.Instance, and the image's metadata as a dict. `pre` runs on the chosen host after the claim,
@@ -12,8 +12,8 @@ found by entry point: namespace `nova.hooks`, named as what it hooks into. Nova 
 `delete_instance` -- `(manager, context, instance)`. `pre` runs when the guest is gone, `post` when the host's
     resources are released.
 
-`rv` is None, or what the hooked function returned, or the exception that ended it. `post` runs exactly for those
-hooks whose `pre` returned. What a hook raises is logged and ignored, but a :class:`FatalHookException` out of `pre`
+`rv` is the return value of the hooked function, or the exception that ended it, or None. `post` runs exactly for those
+hooks whose `pre` returned. An exception of a hook is logged and ignored, but a :class:`FatalHookException` of `pre`
 stops the build: its text is the reason that the user may see.
 """
 
@@ -40,9 +40,9 @@ class FatalHookException(Exception):
 
 
 class Outcome:
-    """How the hooked block ended.
+    """The end of a hooked block.
 
-    :param rv: what its hooks' `post` gets: a result, or the exception that ended the block
+    :param rv: what `post` of its hooks gets: a return value, or the exception that ended the block
     """
 
     rv: Any = None
@@ -52,34 +52,34 @@ class Outcome:
 def _hooks(name: str) -> tuple[Any, ...]:
     """Return the hooks of `name`, made once per process."""
 
-    def complain(_manager: Any, entry_point: Any, error: BaseException) -> None:
+    def log_failure(_manager: Any, entry_point: Any, error: BaseException) -> None:
         LOG.error("Hook %s of %s cannot be loaded and does not run: %s", entry_point.value, name, error)
 
-    manager = stevedore_hook.HookManager(NAMESPACE, name, invoke_on_load=True, on_load_failure_callback=complain)
+    manager = stevedore_hook.HookManager(NAMESPACE, name, invoke_on_load=True, on_load_failure_callback=log_failure)
     return tuple(extension.obj for extension in manager)
 
 
 @contextlib.contextmanager
 def around(name: str, *args: Any, **kwargs: Any) -> Iterator[Outcome]:
-    """Run the hooks of `name` around a block; set `rv` of what this yields for the block's result.
+    """Run the hooks of `name` around a block; the block may set `rv` of the yielded Outcome.
 
-    :raises FatalHookException: out of a hook's `pre`; the block is not entered
+    :raises FatalHookException: by a hook's `pre`; the block is not entered
     """
-    ready: list[Any] = []
+    entered: list[Any] = []
     outcome = Outcome()
     try:
-        for each in _hooks(name):
-            if _call(each, "pre", name, *args, **kwargs):
-                ready.append(each)
+        for hook in _hooks(name):
+            if _call(hook, "pre", name, *args, **kwargs):
+                entered.append(hook)
         yield outcome
     except BaseException as error:
         outcome.rv = error
         raise
     finally:
-        for each in reversed(ready):
-            # What a hook must clean up must not be kept from it by another hook, nor by itself.
+        for hook in reversed(entered):
+            # Each hook must get the chance to clean up, whatever another hook or its own `post` raises.
             with contextlib.suppress(FatalHookException):
-                _call(each, "post", name, outcome.rv, *args, **kwargs)
+                _call(hook, "post", name, outcome.rv, *args, **kwargs)
 
 
 def add_hook(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -97,17 +97,17 @@ def add_hook(name: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     return decorate
 
 
-def _call(each: Any, method: str, name: str, *args: Any, **kwargs: Any) -> bool:
-    """Call a method of a hook, if it has that; return whether it did not fail."""
-    function = getattr(each, method, None)
+def _call(hook: Any, method: str, name: str, *args: Any, **kwargs: Any) -> bool:
+    """Call a method of a hook, if the hook has it; return whether it did not fail."""
+    function = getattr(hook, method, None)
     if function is None:
         return True
     try:
         function(*args, **kwargs)
     except FatalHookException as error:
-        LOG.error("%s.%s of %s stops it: %s", type(each).__name__, method, name, error)
+        LOG.error("%s.%s of %s stops it: %s", type(hook).__name__, method, name, error)
         raise
     except Exception:
-        LOG.exception("%s.%s of %s failed; going on without it", type(each).__name__, method, name)
+        LOG.exception("%s.%s of %s failed; going on without it", type(hook).__name__, method, name)
         return False
     return True

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The options of nova.conf that belong to fpga-nova, made known to Nova's own configuration object."""
+"""Registers fpga-nova's options of nova.conf with Nova's own configuration object."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fpga_nova.conf import GROUP, nova_options
 
 
 def register(conf: Any) -> None:
-    """Register the options with `conf`, an `oslo_config.cfg.ConfigOpts`; again is harmless."""
+    """Register the options with `conf`, an `oslo_config.cfg.ConfigOpts`; a repeated call is harmless."""
     conf.register_opts(nova_options.NOVA_DEFAULT_OPTS)
     conf.register_opts(nova_options.NOVA_OPTS, group=GROUP)
 

@@ -14,18 +14,20 @@ from fpga_nova.nova.scheduling import shortage
 
 
 class FpgaFilter(filters.BaseHostFilter):
-    """Pass hosts with a free FPGA region, for servers whose flavor has `hw:fpga_ip_id`; all hosts for all others."""
+    """Passes hosts with a free FPGA region, for servers that ask for an IP core; all hosts for all others."""
 
     #: A rebuilt server keeps its host and its region.
     RUN_ON_REBUILD = False
 
     def filter_all(self, filter_obj_list: Iterable[Any], spec_obj: Any) -> Iterable[Any]:
-        """Return the HostStates that pass; without an FPGA request the very list, at no cost for each host."""
-        core = core_requests.of_request(spec_obj)
-        if core is None or scheduler_utils.request_is_rebuild(spec_obj):
+        """Return the HostStates that pass; without a request for an FPGA the very list, at no cost for each host."""
+        request = core_requests.of_request_spec(spec_obj)
+        if request is None or scheduler_utils.request_is_rebuild(spec_obj):
             return filter_obj_list
-        return shortage.filter_hosts(list(filter_obj_list), core)
+        return shortage.filter_hosts(list(filter_obj_list), request.image_id)
 
     def host_passes(self, host_state: Any, spec_obj: Any) -> bool:
         """Return whether one HostState passes."""
-        return core_requests.of_request(spec_obj) is None or host_state.fpga_regions_used < host_state.fpga_regions
+        if core_requests.of_request_spec(spec_obj) is None:
+            return True
+        return bool(host_state.fpga_regions_used < host_state.fpga_regions)

@@ -1,28 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
 """The functions that the hunks of the patch call; `nova/compute/fpga.py` passes them on.
 
-A seam decides whether there is anything to do and hands over to the module whose business it is. With
-fpga_access=False, and for servers that ask for no FPGA, each returns after one look.
+Each is one hunk's, under the name that patched Novas call, and lives in the module of its subject. With
+fpga_access=False, and for servers that ask for no FPGA, each returns after one look. `nova.db.migration` imports this
+module before `nova.objects` exists: what needs the objects is imported when it is called.
 """
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
-from fpga_nova.nova import core_requests
+from fpga_nova.nova.attach.devices import add_device
+from fpga_nova.nova.claims import claim as claims
 from fpga_nova.nova.claims import trackers
+from fpga_nova.nova.claims.claim import claim
 from fpga_nova.nova.claims.trackers import report
 from fpga_nova.nova.columns import ensure_columns
 from fpga_nova.nova.core_requests import hand_over
-from fpga_nova.nova.scheduling.shortage import (
-    consume_from_request,
-    explain_failure,
-    explain_no_valid_host,
-    update_host_state,
-)
-
-LOG = logging.getLogger(__name__)
+from fpga_nova.nova.lifecycle import moves
+from fpga_nova.nova.scheduling.faults import explain_failure
+from fpga_nova.nova.scheduling.host_state import consume_from_request, update_host_state
+from fpga_nova.nova.scheduling.shortage import explain_no_valid_host
 
 __all__ = [
     "add_device",
@@ -44,57 +42,17 @@ def test_claim(claim: Any) -> str | None:
 
     Nova's lock is held from here to :func:`claim`, so that two builds never take the same last region.
     """
-    fpga = trackers.tracker(claim.tracker)
-    if fpga is None:
+    tracker = trackers.tracker_for(claim.tracker)
+    if tracker is None:
         return None
-    flavor = getattr(claim, "flavor", None)  # a MoveClaim has the flavor that the server is to get
-    asks = core_requests.of_server(claim.instance) is not None
-    if flavor is not None:
-        if asks or core_requests.of_flavor(flavor) is not None:
-            return "a server with an FPGA cannot be moved"
-        return None
-    if not asks:
-        return None
-    if claim.instance.vm_state != "building":
-        return "a server with an FPGA cannot be unshelved"
-    total, used = fpga.counts.report()
-    if used < total:
-        return None
-    return f"no free FPGA region on this host, {used} of {total} in use" if total else "no FPGA region on this host"
-
-
-def claim(rt: Any, instance: Any) -> None:
-    """Count a region for `instance`, whose claim has passed. Nova's lock is held."""
-    fpga = trackers.tracker(rt)
-    if fpga is not None and core_requests.of_server(instance) is not None:
-        fpga.counts.claim(instance.uuid)
+    return moves.refusal(claim) or claims.shortage(tracker, claim.instance)
 
 
 def audit(rt: Any, context: Any, nodename: str) -> None:
-    """Ask fpga-cli how the regions are, and erase those whose server is gone. Nova's lock is not held."""
-    fpga = trackers.tracker(rt)
-    if fpga is None:
+    """Ask fpga-cli for the state of the regions, and erase those whose server is gone. Nova's lock is not held."""
+    tracker = trackers.tracker_for(rt)
+    if tracker is None:
         return
-    fpga.audit()
-    from fpga_nova.nova.lifecycle import (
-        build as lifecycle,  # needs nova.objects, not there yet when nova.db.migration imports this module
-    )
+    from fpga_nova.nova.lifecycle import audit as audits
 
-    if fpga.simulated:
-        lifecycle.count_flavors(rt, context, fpga)
-    else:
-        lifecycle.reconcile(rt, context, nodename, fpga)
-
-
-def add_device(guest: Any, instance: Any) -> None:
-    """Give the endpoint of the server's region to `guest`, a nova.virt.libvirt.config.LibvirtConfigGuest."""
-    conf = trackers.CONF
-    if conf.fpga_access and not conf.fpga_simulation_mode and "fpga_device" in instance and instance.fpga_device:
-        from fpga_nova.nova.attach import (
-            qemu as libvirt_channel,  # needs libvirt's driver, and only where that is in use
-        )
-
-        if not trackers.holds(instance.uuid, instance.fpga_device):
-            LOG.error("Region %s is not held by server %s: not attached", instance.fpga_device, instance.uuid)
-            return
-        libvirt_channel.add(guest, instance.fpga_device, conf.fpga.endpoint_path)
+    audits.audit(rt, context, nodename, tracker)

@@ -2,24 +2,19 @@
 """The endpoint of a region as a virtio-serial port of a QEMU guest.
 
 The guest finds it as `/dev/virtio-ports/org.fpga-nova.region.0` (udev makes that link; without udev the name is in
-`/sys/class/virtio-ports/*/name`). QEMU connects to the region's unix socket and, should whoever serves it be started
-anew, connects again within a second. The XML is libvirt's "channel" with a unix source in connect mode
+`/sys/class/virtio-ports/*/name`). QEMU connects to the region's unix socket; if the region's server restarts, QEMU
+connects again within a second. The XML is libvirt's "channel" with a unix source in connect mode
 (https://libvirt.org/formatdomain.html#channel); libvirt adds the virtio-serial controller by itself, one for all
 such channels.
 """
 
 from __future__ import annotations
 
-import logging
 import pathlib
 from typing import Any
 
 from lxml import etree
 from nova.virt.libvirt import config as vconfig
-
-from fpga_nova.system import uuids
-
-LOG = logging.getLogger(__name__)
 
 #: Name of the virtio-serial port in the guest.
 PORT_NAME = "org.fpga-nova.region.0"
@@ -43,10 +38,6 @@ class RegionChannel(vconfig.LibvirtConfigGuestChannel):
         return dev
 
 
-def add(guest: Any, region_id: str, endpoint_path: str) -> None:
-    """Add the port for `region_id` to `guest`, a LibvirtConfigGuest of QEMU or KVM."""
-    if guest.virt_type not in ("qemu", "kvm") or not uuids.is_canonical(region_id):
-        # The ids of stand-ins name no endpoint that is known here, and a container has no virtio-serial port.
-        LOG.warning("Region %s has no endpoint for a guest of type %s: not attached", region_id, guest.virt_type)
-        return
-    guest.add_device(RegionChannel(str(pathlib.Path(endpoint_path) / f"{region_id}.sock")))
+def add_channel(guest: Any, socket: pathlib.Path) -> None:
+    """Add a port that connects to `socket` to `guest`, a LibvirtConfigGuest of QEMU or KVM."""
+    guest.add_device(RegionChannel(str(socket)))

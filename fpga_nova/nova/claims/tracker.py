@@ -1,87 +1,28 @@
 # SPDX-License-Identifier: Apache-2.0
-"""nova-compute's view of its host's regions: what fpga-cli last said, and claims that it cannot know of yet.
+"""Calls fpga-cli for one nova-compute and keeps the counts of its host's regions.
 
-Nova's resource tracker works under one lock (COMPUTE_RESOURCE_SEMAPHORE) and no process may be started there. So the
-tracker's seams read counts that are kept here, and what runs fpga-cli (the audit's refresh and reconcile, burn and
-erase) runs outside of that lock and leaves new counts behind.
-
-A region is used from the claim on, but fpga-cli knows of it from the burn on. Each claim therefore counts by itself
-until an answer of fpga-cli that was asked for after the burn has arrived: `Counts` holds that sum, exact at any time.
+Nova's resource tracker works under one lock (COMPUTE_RESOURCE_SEMAPHORE), under which no process may be started. So
+the seams under that lock read counts that are kept here. Whatever runs fpga-cli (the audit's refresh and reconcile,
+burn and erase) runs outside of that lock and leaves new counts behind.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import logging
 import threading
 from collections.abc import Collection
 
 from fpga_nova import errors, model
-from fpga_nova.clients import fpga_cli_runner as runner_module
+from fpga_nova.clients.fpga_cli_runner import Runner
+from fpga_nova.nova.claims.counts import Counts, Snapshot
 from fpga_nova.system import uuids
 
 LOG = logging.getLogger(__name__)
 
 # A region in one of these states is the one that its owner has claimed; in any other it is on its way to be erased,
 # and a claim of the same server counts besides it.
-_HELD = (model.RegionState.PROGRAMMING, model.RegionState.PROGRAMMED)
-
-
-@dataclasses.dataclass(frozen=True)
-class Snapshot:
-    """What fpga-cli said last.
-
-    :param total: regions of this host
-    :param used: those that are not free
-    :param holders: servers whose region is known to be among the used
-    """
-
-    total: int = 0
-    used: int = 0
-    holders: frozenset[str] = frozenset()
-
-
-class Counts:
-    """Regions and used regions of a host; safe to use from several threads, and never waits for a process."""
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._snapshot = Snapshot()
-        self._claims: set[str] = set()
-
-    def claim(self, server: str) -> None:
-        """Count a region for `server` until it is dropped."""
-        with self._lock:
-            self._claims.add(server)
-
-    def drop(self, server: str) -> None:
-        """Count no region for `server` any more, beyond what fpga-cli says."""
-        with self._lock:
-            self._claims.discard(server)
-
-    def keep(self, servers: set[str]) -> None:
-        """Drop the claims of all but `servers`."""
-        with self._lock:
-            self._claims &= servers
-
-    def claimed(self, server: str) -> bool:
-        """Return whether `server` has a claim here."""
-        with self._lock:
-            return server in self._claims
-
-    def take(self, snapshot: Snapshot, settled: str | None = None) -> None:
-        """Replace the snapshot, and in the same instant drop the claim of `settled`, whose region it contains."""
-        with self._lock:
-            self._snapshot = snapshot
-            if settled is not None:
-                self._claims.discard(settled)
-
-    def report(self) -> tuple[int, int]:
-        """Return regions and used regions; used is never more than there are."""
-        with self._lock:
-            used = self._snapshot.used + len(self._claims - self._snapshot.holders)
-            return self._snapshot.total, min(used, self._snapshot.total)
+_CLAIMED_STATES = (model.RegionState.PROGRAMMING, model.RegionState.PROGRAMMED)
 
 
 class Tracker:
@@ -91,69 +32,67 @@ class Tracker:
     :param simulated: `fpga_simulation_mode`
     """
 
-    def __init__(self, runner: runner_module.Runner | None, simulated: bool) -> None:
+    def __init__(self, runner: Runner | None, simulated: bool) -> None:
         self.counts = Counts()
         self.simulated = simulated
         self._runner = runner
         self._building: set[str] = set()
         self._regions: list[model.Region] = []
         self._suspects: set[tuple[str, str]] = set()
-        self._complaint: str | None = None
-        # Answers must be taken in the order in which they were asked for, or an old one would undo a newer one.
-        # A stand-in promises nothing about calls at the same time, and cannot say whose regions are used: its burns
+        self._logged_error: str | None = None
+        # Answers must be recorded in the order in which they were asked for, or an old one would undo a newer one.
+        # A stand-in promises nothing about calls at the same time, and cannot tell whose regions are used: its burns
         # and erases are done under the same lock, so that each of its answers contains all of them or none.
-        self._asking = threading.RLock()
+        self._query_lock = threading.RLock()
 
     # What the audit does, outside of Nova's lock.
 
     def refresh(self, settled: str | None = None) -> None:
-        """Ask fpga-cli and take its answer; where it fails, no region of this host is offered.
+        """Ask fpga-cli and record its answer; where it fails, no region of this host is offered.
 
         :param settled: server whose claim has become a used region
         """
-        with self._asking:
+        with self._query_lock:
             try:
-                if self._runner is None:
-                    raise errors.ConfigurationInvalid("fpga_access is True, but [DEFAULT] fpga_exec is not set")
-                snapshot = self._ask(self._runner)
+                snapshot = self._query()
             except errors.FpgaError as error:
                 self._regions = []
-                self.counts.take(Snapshot(), settled)
-                if self._complaint != str(error):
+                self.counts.replace_snapshot(Snapshot(), settled)
+                if self._logged_error != str(error):
                     LOG.error("No FPGA region of this host can be used until this is mended: %s", error)
-                    self._complaint = str(error)
+                    self._logged_error = str(error)
                 return
-            self.counts.take(snapshot, settled)
-            if self._complaint is not None:
+            self.counts.replace_snapshot(snapshot, settled)
+            if self._logged_error is not None:
                 LOG.warning("The FPGA regions of this host can be used again.")
-                self._complaint = None
+                self._logged_error = None
 
-    def _ask(self, runner: runner_module.Runner) -> Snapshot:
-        if not runner.own or self.simulated:
+    def _query(self) -> Snapshot:
+        runner = self._required_runner()
+        if not runner.is_fpga_cli or self.simulated:
             usage = runner.status()
             return Snapshot(usage.total, usage.used)
         self._regions = runner.regions()
         used = [region for region in self._regions if region.state is not model.RegionState.FREE]
-        holders = frozenset(region.owner for region in used if region.owner and region.state in _HELD)
-        return Snapshot(len(self._regions), len(used), holders)
+        servers = frozenset(region.owner for region in used if region.owner and region.state in _CLAIMED_STATES)
+        return Snapshot(len(self._regions), len(used), servers)
 
     def audit(self) -> None:
-        """Refresh, unless a stand-in is at work: then what it does is counted when it ends."""
-        if self._runner is not None and not self._runner.own:
-            if not self._asking.acquire(blocking=False):
-                return
+        """Refresh, unless a stand-in is busy: then the end of its call refreshes."""
+        if self._runner is None or self._runner.is_fpga_cli:
+            self.refresh()
+        elif self._query_lock.acquire(blocking=False):
             try:
                 self.refresh()
             finally:
-                self._asking.release()
-        else:
-            self.refresh()
+                self._query_lock.release()
 
     def orphans(self, tracked: Collection[str]) -> list[tuple[str, str]]:
-        """Return (server, region) of regions whose server is not in `tracked` nor being built, in two audits on end.
+        """Return (server, region) of regions whose server was unknown here in this audit and the one before.
 
-        Whoever erases them must make sure first that the server has really left this host. Only our own fpga-cli
-        knows the servers; with a stand-in there are none.
+        A server is known if it is in `tracked`, is being built, or has a claim. Before the caller erases such a
+        region it must make sure that the server has really left this host. Only our own fpga-cli knows the servers;
+        with a stand-in there are no orphans.
         """
         suspects = {
             (region.owner, region.id)
@@ -163,66 +102,69 @@ class Tracker:
             and region.state not in (model.RegionState.FREE, model.RegionState.QUARANTINED)
             and region.owner not in tracked
             and region.owner not in self._building
-            and not self.counts.claimed(region.owner)
+            and not self.counts.has_claim(region.owner)
         }
-        again = suspects & self._suspects
+        confirmed = suspects & self._suspects
         self._suspects = suspects
-        return sorted(again)
+        return sorted(confirmed)
+
+    def erase_orphan(self, server: str, region_id: str) -> None:
+        """Erase one region that a server left behind on this host, if that server still has it."""
+        try:
+            self._required_runner().erase(server, region_id)
+        except errors.FpgaError as error:
+            LOG.error("Region %s of server %s, which has left this host, is not erased: %s", region_id, server, error)
 
     # What the hooks do, each in the thread of its server.
 
     def burn(self, server: str, image_id: str, project: str, token: str | None = None) -> str | None:
         """Program a region for `server`, whose claim stands; return the region's id, or None in simulation mode.
 
-        :meth:`built` must follow where this returns.
+        Where this returns, the caller calls :meth:`build_finished` when the build has ended.
 
         :param project: Keystone's id of the server's project
         :param token: Keystone's token to fetch the IP core with; None for fpga-cli's own credentials
-        :raises fpga_nova.errors.FpgaError: nothing of `server` is left on a card, or it stays counted as used, and
-            the claim counts no more
+        :raises fpga_nova.errors.FpgaError: nothing of `server` is left on a card, or it stays counted as used; its
+            claim is released
         """
         if self.simulated:
             return None
-        if self._runner is None:
-            raise errors.ConfigurationInvalid("fpga_access is True, but [DEFAULT] fpga_exec is not set")
+        runner = self._required_runner()
         self._building.add(server)
-        with self._one_at_a_time():
+        with self._serialized():
             try:
-                region_id = self._runner.burn(image_id, server, project, token)
+                region_id = runner.burn(image_id, server, project, token)
             except errors.FpgaError:
                 self.erase(server, None)
-                self.built(server)
+                self.build_finished(server)
                 raise
             self.refresh(settled=server)
         return region_id
 
     def erase(self, server: str, region_id: str | None) -> None:
-        """Erase what `server` holds here; a failure is logged loudly, and its region stays counted as used.
+        """Erase the region of `server` here; a failure is logged as an error, and the region stays counted as used.
 
-        :param region_id: what its burn returned, if it did; a stand-in erases this one, fpga-cli all that it holds
+        :param region_id: what its burn returned, if it did; a stand-in erases this one, fpga-cli all of the server's
         """
         if self.simulated or self._runner is None:
-            self.counts.drop(server)
+            self.counts.release_claim(server)
             return
-        with self._one_at_a_time():
+        with self._serialized():
             try:
-                self._runner.erase(server, None if self._runner.own else region_id)
+                self._runner.erase(server, None if self._runner.is_fpga_cli else region_id)
             except errors.FpgaError as error:
                 LOG.error("The FPGA region of server %s is not erased and stays out of use: %s", server, error)
             self.refresh(settled=server)
 
-    def release(self, server: str, region_id: str) -> None:
-        """Erase one region that a server left behind on this host, if that server still holds it."""
-        assert self._runner is not None  # noqa: S101 - it was this runner that named the region
-        try:
-            self._runner.erase(server, region_id)
-        except errors.FpgaError as error:
-            LOG.error("Region %s of server %s, which has left this host, is not erased: %s", region_id, server, error)
-
-    def built(self, server: str) -> None:
-        """Take note that the build of `server` has ended, one way or the other."""
+    def build_finished(self, server: str) -> None:
+        """Record that the build of `server` has ended, whether it succeeded or not."""
         self._building.discard(server)
 
-    def _one_at_a_time(self) -> contextlib.AbstractContextManager[object]:
+    def _required_runner(self) -> Runner:
+        if self._runner is None:
+            raise errors.ConfigurationInvalid("fpga_access is True, but [DEFAULT] fpga_exec is not set")
+        return self._runner
+
+    def _serialized(self) -> contextlib.AbstractContextManager[object]:
         """Return the lock that a stand-in's calls are made under; fpga-cli does its own locking."""
-        return contextlib.nullcontext() if self._runner is not None and self._runner.own else self._asking
+        return contextlib.nullcontext() if self._runner is not None and self._runner.is_fpga_cli else self._query_lock

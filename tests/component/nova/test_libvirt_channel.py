@@ -10,7 +10,7 @@ from nova.compute import fpga
 from nova.virt.libvirt import config as vconfig
 
 from fpga_nova import errors
-from fpga_nova.nova.claims import trackers as host
+from fpga_nova.nova import options
 from tests.support.card import Card
 
 SERVER = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"
@@ -20,10 +20,10 @@ SERVER = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"
 def conf():
     changed = {"fpga_access": True, "fpga_simulation_mode": False}
     for name, value in changed.items():
-        host.CONF.set_override(name, value)
-    yield host.CONF
+        options.CONF.set_override(name, value)
+    yield options.CONF
     for name in [*changed, "fpga_exec"]:
-        host.CONF.clear_override(name)
+        options.CONF.clear_override(name)
 
 
 @pytest.fixture

@@ -14,7 +14,8 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from fpga_nova import errors
 from fpga_nova.clients.fpga_cli_runner import Runner
-from fpga_nova.nova.claims.tracker import Counts, Snapshot, Tracker
+from fpga_nova.nova.claims.counts import Counts, Snapshot
+from fpga_nova.nova.claims.tracker import Tracker
 from tests.support.card import Card
 
 CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
@@ -52,18 +53,18 @@ class CountsAgainstACard(RuleBasedStateMachine):
         return Snapshot(self.total, len(self.card), holders)
 
     def refresh(self, settled=None):
-        self.counts.take(self.answer(), settled)
+        self.counts.replace_snapshot(self.answer(), settled)
 
     @rule()
     def audit(self):
         self.refresh()
 
-    @precondition(lambda self: self.counts.report()[1] < self.total)
+    @precondition(lambda self: self.counts.total_and_used()[1] < self.total)
     @rule()
     def claim(self):
         self.servers += 1
         name = f"server {self.servers}"
-        self.counts.claim(name)
+        self.counts.add_claim(name)
         self.claims.add(name)
 
     def waiting(self):
@@ -94,12 +95,12 @@ class CountsAgainstACard(RuleBasedStateMachine):
     @rule(data=st.data())
     def abort(self, data):
         self.claims.discard(data.draw(st.sampled_from(self.waiting())))
-        self.counts.keep(self.claims)
+        self.counts.retain_only(self.claims)
 
     @invariant()
     def exact(self):
         expected = len(self.card) + len(self.waiting())
-        assert self.counts.report() == (self.total, expected)
+        assert self.counts.total_and_used() == (self.total, expected)
         assert 0 <= expected <= self.total
 
 
@@ -110,29 +111,29 @@ TestCounts = CountsAgainstACard.TestCase
 def test_claim_counts_until_its_region_does(card):
     tracker = tracker_of(card)
     name = server()
-    tracker.counts.claim(name)
-    assert tracker.counts.report() == (2, 1)
+    tracker.counts.add_claim(name)
+    assert tracker.counts.total_and_used() == (2, 1)
     region = tracker.burn(name, CORE, PROJECT)
-    assert tracker.counts.report() == (2, 1)
-    assert not tracker.counts.claimed(name)
+    assert tracker.counts.total_and_used() == (2, 1)
+    assert not tracker.counts.has_claim(name)
     tracker.erase(name, region)
-    assert tracker.counts.report() == (2, 0)
+    assert tracker.counts.total_and_used() == (2, 0)
 
 
 def test_answer_in_the_middle_of_a_burn_counts_it_once(card):
     tracker = tracker_of(card)
     card.behave({"burn": {"sleep": 1}})
     name = server()
-    tracker.counts.claim(name)
+    tracker.counts.add_claim(name)
     burning = threading.Thread(target=tracker.burn, args=(name, CORE, PROJECT))
     burning.start()
     while not card.used():
         pass
     tracker.audit()
-    assert tracker.counts.report() == (2, 1)
+    assert tracker.counts.total_and_used() == (2, 1)
     assert tracker.orphans(set()) == []
     burning.join()
-    assert tracker.counts.report() == (2, 1)
+    assert tracker.counts.total_and_used() == (2, 1)
 
 
 @pytest.mark.parametrize("name", ["fpga-cli", "fpga-cli.py"])
@@ -142,14 +143,14 @@ def test_builds_side_by_side_are_counted_exactly(tmp_path, name):
     tracker = tracker_of(card)
     servers = [server() for _ in range(4)]
     for each in servers:
-        tracker.counts.claim(each)
+        tracker.counts.add_claim(each)
     seen = set()
     threads = [threading.Thread(target=tracker.burn, args=(each, CORE, PROJECT)) for each in servers]
     for thread in threads:
         thread.start()
     while any(thread.is_alive() for thread in threads):
         tracker.audit()
-        seen.add(tracker.counts.report())
+        seen.add(tracker.counts.total_and_used())
     assert seen == {(4, 4)}
     assert len(card.used()) == 4
 
@@ -158,11 +159,11 @@ def test_failed_burn_leaves_nothing(card):
     tracker = tracker_of(card)
     card.behave({"burn": {"code": 69, "text": "Error: no", "partial": True}})
     name = server()
-    tracker.counts.claim(name)
+    tracker.counts.add_claim(name)
     with pytest.raises(errors.ProgrammingFailed, match=r"^no$"):
         tracker.burn(name, CORE, PROJECT)
     assert card.used() == []
-    assert tracker.counts.report() == (2, 0)
+    assert tracker.counts.total_and_used() == (2, 0)
 
 
 def test_failed_burn_and_erase_stay_counted(card):
@@ -171,10 +172,10 @@ def test_failed_burn_and_erase_stay_counted(card):
         {"burn": {"code": 69, "text": "Error: no", "partial": True}, "erase": {"code": 31, "text": "Error: stuck"}}
     )
     name = server()
-    tracker.counts.claim(name)
+    tracker.counts.add_claim(name)
     with pytest.raises(errors.ProgrammingFailed):
         tracker.burn(name, CORE, PROJECT)
-    assert tracker.counts.report() == (2, 1)
+    assert tracker.counts.total_and_used() == (2, 1)
 
 
 def test_status_that_fails_offers_nothing_and_is_said_once(card, caplog):
@@ -183,11 +184,11 @@ def test_status_that_fails_offers_nothing_and_is_said_once(card, caplog):
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             tracker.audit()
-        assert tracker.counts.report() == (0, 0)
+        assert tracker.counts.total_and_used() == (0, 0)
         assert caplog.text.count("the store cannot be read") == 1
         card.behave({})
         tracker.audit()
-    assert tracker.counts.report() == (2, 0)
+    assert tracker.counts.total_and_used() == (2, 0)
     assert "can be used again" in caplog.text
 
 
@@ -196,7 +197,7 @@ def test_without_fpga_exec(caplog):
     with caplog.at_level(logging.ERROR):
         tracker.audit()
     assert "fpga_exec is not set" in caplog.text
-    assert tracker.counts.report() == (0, 0)
+    assert tracker.counts.total_and_used() == (0, 0)
     with pytest.raises(errors.ConfigurationInvalid):
         tracker.burn(server(), CORE, PROJECT)
 
@@ -206,7 +207,7 @@ def test_audit_does_not_wait_for_a_stand_in(tmp_path):
     card.behave({"burn": {"sleep": 1}})
     tracker = tracker_of(card)
     name = server()
-    tracker.counts.claim(name)
+    tracker.counts.add_claim(name)
     burning = threading.Thread(target=tracker.burn, args=(name, CORE, PROJECT))
     burning.start()
     while not card.used():
@@ -214,7 +215,7 @@ def test_audit_does_not_wait_for_a_stand_in(tmp_path):
     tracker.audit()
     assert burning.is_alive()
     burning.join()
-    assert tracker.counts.report() == (1, 1)
+    assert tracker.counts.total_and_used() == (1, 1)
 
 
 def test_orphans_are_named_in_the_second_audit(card):
@@ -226,15 +227,15 @@ def test_orphans_are_named_in_the_second_audit(card):
         region.update(state="programmed", owner=owner)
     regions[4]["state"] = "quarantined"
     card.write(regions)
-    tracker.counts.claim(building)
+    tracker.counts.add_claim(building)
     tracker.audit()
     assert tracker.orphans({kept}) == []
     assert tracker.orphans({kept}) == [(gone, regions[0]["id"])]
-    tracker.counts.claim(gone)
+    tracker.counts.add_claim(gone)
     assert tracker.orphans({kept}) == []
-    tracker.counts.drop(gone)
+    tracker.counts.release_claim(gone)
     assert tracker.orphans({kept}) == []
-    tracker.release(gone, regions[0]["id"])
+    tracker.erase_orphan(gone, regions[0]["id"])
     tracker.audit()
     assert tracker.orphans({kept}) == []
     assert [region["state"] for region in card.regions()] == ["free", *["programmed"] * 3, "quarantined"]
@@ -243,9 +244,9 @@ def test_orphans_are_named_in_the_second_audit(card):
 def test_simulation_touches_no_region(card):
     tracker = tracker_of(card, simulated=True)
     name = server()
-    tracker.counts.claim(name)
+    tracker.counts.add_claim(name)
     assert tracker.burn(name, CORE, PROJECT) is None
-    assert tracker.counts.report() == (2, 1)
+    assert tracker.counts.total_and_used() == (2, 1)
     tracker.erase(name, None)
-    assert tracker.counts.report() == (2, 0)
+    assert tracker.counts.total_and_used() == (2, 0)
     assert card.calls() == ["status"]

@@ -32,14 +32,14 @@ def test_off_means_off(hints):
     one = spec(hints)
     core_requests.hand_over(one, IMAGE)
     assert not one.obj_what_changed() and one.scheduler_hints == hints
-    assert core_requests.of_request(one) is None
+    assert core_requests.of_request_spec(one) is None
 
 
 @pytest.mark.parametrize("hints", [None, {}, FORGED])
 def test_an_images_own_core_reaches_the_scheduler(allowed, hints):
     one = spec(hints)
     core_requests.hand_over(one, IMAGE)
-    assert core_requests.of_request(one) == CORE
+    assert core_requests.of_request_spec(one) == core_requests.CoreRequest(CORE, from_image=True)
     assert one.scheduler_hints.get("group") == (hints or {}).get("group")
 
 
@@ -47,7 +47,7 @@ def test_an_images_own_core_reaches_the_scheduler(allowed, hints):
 def test_a_users_hint_is_none(allowed, image):
     one = spec(FORGED)
     core_requests.hand_over(one, image)
-    assert core_requests.of_request(one) is None and one.scheduler_hints == {"group": ["g"]}
+    assert core_requests.of_request_spec(one) is None and one.scheduler_hints == {"group": ["g"]}
     one = spec({"group": ["g"]})
     core_requests.hand_over(one, image)
     assert not one.obj_what_changed()

@@ -10,7 +10,7 @@ from nova import exception, objects
 from nova.scheduler import filters, host_manager
 from nova.scheduler.filters import fpga_filter
 
-from fpga_nova.nova.scheduling import shortage as scheduling
+from fpga_nova.nova.scheduling import faults, shortage
 
 CORE = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
 NOW = datetime.datetime(2026, 11, 21, tzinfo=datetime.timezone.utc)
@@ -99,7 +99,7 @@ def test_chosen_host_is_consumed_so_that_one_request_does_not_overbook():
 def schedule(spec, *runs):
     """Let a scheduler run the filter on each list of `runs` and then find that there is no host."""
 
-    @scheduling.explain_no_valid_host
+    @shortage.explain_no_valid_host
     def _schedule(manager, context, spec, instance_uuids):
         for hosts in runs:
             run_filter(hosts, spec)
@@ -175,7 +175,7 @@ SAID = "FPGA: region 1: read-back differs from the bitstream"
     ],
 )
 def test_last_reason_comes_first_in_the_fault(error):
-    told = scheduling.explain_failure(error, instance(), {"retry": {"exc_reason": SAID}})
+    told = faults.explain_failure(error, instance(), {"retry": {"exc_reason": SAID}})
     assert told.format_message().startswith(f"Exceeded maximum number of retries. {SAID}. Ex")
     assert told.format_message().count(SAID) == 1
 
@@ -190,4 +190,4 @@ def test_last_reason_comes_first_in_the_fault(error):
     ],
 )
 def test_other_failures_are_left_as_they_are(error, server, properties):
-    assert scheduling.explain_failure(error, server, properties) is error
+    assert faults.explain_failure(error, server, properties) is error
