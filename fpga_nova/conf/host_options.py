@@ -46,8 +46,8 @@ HOST_OPTS = [
     cfg.StrOpt(
         "policy_file",
         help="Absolute path of the allow-list: a YAML file of rules by project, image_owner, vendor and function, of "
-        "which one must admit an IP core. Only root may be able to write it and its directory. Without it every IP "
-        "core is admitted. Read by fpga-cli.",
+        "which one must admit an IP core. Only root may be able to write it and the directories above "
+        "it. Without it every IP core is admitted. Read by fpga-cli.",
     ),
     cfg.StrOpt(
         "require_signature",
@@ -68,8 +68,8 @@ HOST_OPTS = [
     cfg.StrOpt(
         "signature_certificates",
         help="Absolute path of the directory with the certificates of those who may sign IP cores, "
-        "CERTIFICATE_UUID.pem; each is trusted for itself while it is valid. Only root may be able to write into it. "
-        "Read by fpga-cli.",
+        "CERTIFICATE_UUID.pem; each is trusted for itself while it is valid. Only root may be able to write into it "
+        "and the directories above it. Read by fpga-cli.",
     ),
     cfg.StrOpt(
         "scan_command",

@@ -4,15 +4,14 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import itertools
 import pathlib
 import sqlite3
-import tempfile
 
 from fpga_nova import errors
 from fpga_nova.fpga_cli import local_host, output
 from fpga_nova.regions import audit_log
+from fpga_nova.system import files
 
 _SHORT = ("time", "user", "command", "region_id", "core", "state", "exit_code", "seconds", "error")
 
@@ -42,20 +41,11 @@ def metrics(arguments: argparse.Namespace) -> None:
 def _replace(path: pathlib.Path, text: str) -> None:
     """Write a file that a reader sees either not yet or whole.
 
-    Its mode is 0644, whatever the umask: the collector does not run as root, and there is nothing of any tenant in it.
+    Its mode is 0644, whatever the umask: the collector does not run as root, and no tenant's data is in it. The timer
+    writes the file again every minute, so it need not survive a power cut.
     """
     try:
-        # The name does not end in .prom, so the collector never takes it for a finished one.
-        with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
-            temporary = pathlib.Path(file.name)
-            try:
-                file.write(text)
-                file.flush()
-                temporary.chmod(0o644)
-                temporary.replace(path)
-            except BaseException:
-                with contextlib.suppress(FileNotFoundError):
-                    temporary.unlink()
-                raise
+        with files.replacing(path, 0o644, durable=False) as file:
+            file.write(text.encode())
     except OSError as error:
         raise errors.FpgaError(f"metrics {path} cannot be written: {error.strerror}") from error

@@ -21,6 +21,7 @@ from typing import IO
 
 from fpga_nova import errors, model
 from fpga_nova.ip_cores import manifest as manifests
+from fpga_nova.system import files
 
 MANIFEST = "manifest.json"
 
@@ -162,7 +163,7 @@ def pack(directory: pathlib.Path, target: pathlib.Path) -> model.Manifest:
     `directory` has a `core.json`: a manifest whose bitstreams and files may lack sha256 and size, which are added from
     the files named there, relative to `directory`.
 
-    :param target: the archive; replaced in one step if it is there
+    :param target: the archive; replaced in one step if it exists, durably
     :raises fpga_nova.errors.ArchiveInvalid: core.json or a file that it names cannot be used
     """
     core = directory / "core.json"
@@ -181,20 +182,16 @@ def pack(directory: pathlib.Path, target: pathlib.Path) -> model.Manifest:
                         raise errors.ArchiveInvalid(f"{core}: {entry['file']}: {error.strerror}") from error
     manifest = manifests.build(data, str(core))
     text = (json.dumps(data, indent=2, sort_keys=True) + "\n").encode()
-    part = target.with_name(target.name + ".part")
     try:
-        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+        with files.replacing(target) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
             archive.writestr(_entry(MANIFEST), text)
             # A file may serve several kinds of regions; it is packed once.
             for file in dict.fromkeys(entry.file for entry in (*manifest.bitstreams, *manifest.files)):
                 with (directory / file).open("rb") as source, archive.open(_entry(file), "w") as packed:
                     while chunk := source.read(_CHUNK):
                         packed.write(chunk)
-        part.replace(target)
     except OSError as error:
         raise errors.FpgaError(f"cannot write {target}: {error.strerror}") from error
-    finally:
-        part.unlink(missing_ok=True)
     return manifest
 
 

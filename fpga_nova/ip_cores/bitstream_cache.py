@@ -15,7 +15,6 @@ import contextlib
 import hashlib
 import os
 import pathlib
-import tempfile
 from collections.abc import Callable, Collection
 
 from fpga_nova import errors, model
@@ -85,17 +84,8 @@ class Cache:
 
         :param digest: the image service's hash of the data, with the hash's name
         """
-        path = self._manifest_path(digest)
-        with tempfile.NamedTemporaryFile(dir=self._manifests, delete=False) as file:
-            part = pathlib.Path(file.name)
-            try:
-                file.write(manifest_text)
-                file.flush()
-                os.fsync(file.fileno())
-                part.replace(path)
-            except BaseException:
-                part.unlink(missing_ok=True)
-                raise
+        with files.replacing(self._manifest_path(digest), 0o600) as file:
+            file.write(manifest_text)
 
     def manifest(self, digest: str) -> model.Manifest | None:
         """Return the manifest of the archive that is the data with this hash, None if it is not known."""
