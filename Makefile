@@ -41,6 +41,7 @@ lint: tests ## Check style and types
 	$(VENV)/ruff check
 	$(VENV)/ruff format --check
 	$(VENV)/mypy
+	$(VENV)/lint-imports
 
 unit: tests ## Run the unit tests: one process, no network
 	$(VENV)/python -m pytest tests/unit
