@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Decoded fabrics by the hash of their bitstream: what has been translated once is not translated again.
+"""Cache of decoded fabrics, so that a bitstream is translated only once.
 
-One directory a fabric, `<sha256 of the bitstream>-<board>-<translator>`, renamed into place when it is whole, with the
-shared object and its own SHA-256 beside it. `<translator>` is a digest of the translator itself, so that a newer one
-never serves what an older one made.
+Each fabric has one directory, `<sha256 of the bitstream>-<board>-<translator>`, with the shared object and its own
+SHA-256 beside it; the directory is renamed into place when it is complete. `<translator>` is a digest of the
+translator itself, so that a newer translator never serves what an older one made.
 """
 
 from __future__ import annotations
@@ -24,16 +24,14 @@ from fpga_nova import errors
 from fpga_nova.softfpga import confinement, python_process
 from fpga_nova.softfpga.decoder.boards import Board
 
-#: Fabrics kept; the longest unused go first. One takes 0.2 to 3 MB.
+#: Fabrics that are kept; those that were unused for longest go first. One takes 0.2 to 3 MB.
 KEPT = 64
 
 #: Seconds that a translation may take.
 TIME_LIMIT = 120
 
-_TRANSLATOR = (
-    *("asc_parser.py", "boards.py", "c_emitter.py", "chip_database.py", "netlist.py", "netlist_extractor.py"),
-    *("translator.py", "truth_tables.py", "stream_shell.c"),
-)
+#: What a fabric is made by, besides the tools: the code, the C of the stream shell, the pins of the boards.
+_TRANSLATOR_FILES = ("*.py", "*.c", "boards/*.pcf")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +39,7 @@ class Fabric:
     """A translated bitstream.
 
     :param path: the shared object
-    :param sha256: its SHA-256, hex; who loads it compares
+    :param sha256: its SHA-256, hex, which is compared before it is loaded
     """
 
     path: pathlib.Path
@@ -52,19 +50,20 @@ class FabricCache:
     """The fabrics of a host.
 
     :param directory: where they are kept; made with mode 0700
-    :param who: whom the translator runs as
+    :param account: the account that the translator runs as
     """
 
-    def __init__(self, directory: pathlib.Path, who: confinement.Account) -> None:
+    def __init__(self, directory: pathlib.Path, account: confinement.Account) -> None:
         self.directory = directory
-        self.who = who
+        self.account = account
 
     def fabric(self, board: Board, bitstream: bytes) -> Fabric:
-        """Return `bitstream` translated for `board`.
+        """Return `bitstream` translated for `board`, from the cache if it is there.
 
-        :raises fpga_nova.errors.ProgrammingFailed: it cannot be, with the tool's own words
+        :raises fpga_nova.errors.ProgrammingFailed: it cannot be translated, with the tool's own words
         """
-        entry = self.directory / f"{hashlib.sha256(bitstream).hexdigest()}-{board.name}-{_translator()}"
+        digest = translator_digest(pathlib.Path(__file__).parent)
+        entry = self.directory / f"{hashlib.sha256(bitstream).hexdigest()}-{board.name}-{digest}"
         found = _load(entry)
         if found:
             os.utime(entry)
@@ -79,15 +78,15 @@ class FabricCache:
             shutil.rmtree(build, ignore_errors=True)
 
     def _translate(self, board: Board, bitstream: bytes, build: pathlib.Path) -> bytes:
-        # What the confined translator may write to is a directory inside the private one.
+        # The confined translator may write only to a directory inside the private one.
         work = build / "work"
         work.mkdir(mode=0o700)
         (work / "bitstream").write_bytes(bitstream)
         if os.geteuid() == 0:
             for path in (work / "bitstream", work):
-                os.chown(path, self.who.uid, self.who.gid)
+                os.chown(path, self.account.uid, self.account.gid)
         process = subprocess.Popen(
-            python_process.argv("decoder.translator", board.name, str(self.who.uid), str(self.who.gid)),
+            python_process.argv("decoder.translator", board.name, str(self.account.uid), str(self.account.gid)),
             cwd=work,
             env=python_process.environment(),
             stdin=subprocess.DEVNULL,
@@ -96,7 +95,7 @@ class FabricCache:
             start_new_session=True,
         )
         try:
-            _out, words = process.communicate(timeout=TIME_LIMIT)
+            _out, stderr = process.communicate(timeout=TIME_LIMIT)
         except subprocess.TimeoutExpired:
             raise errors.ProgrammingFailed(f"decoding the bitstream took more than {TIME_LIMIT} s") from None
         finally:
@@ -107,34 +106,34 @@ class FabricCache:
             if process.stderr:
                 process.stderr.close()
         if process.returncode != 0:
-            text = words.decode("utf-8", "replace").strip()
+            text = stderr.decode("utf-8", "replace").strip()
             reason = text.splitlines()[-1] if text else f"the translator ended with {process.returncode}"
             raise errors.ProgrammingFailed(reason)
-        # The translator, which a hostile bitstream may have taken over, must not make us read another file.
+        # A hostile bitstream may have taken the translator over: it must not make this process read another file.
         file = os.open(work / "fabric.so", os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with os.fdopen(file, "rb") as stream:
             return stream.read()
 
     def _keep(self, shared_object: bytes, entry: pathlib.Path) -> Fabric:
         digest = hashlib.sha256(shared_object).hexdigest()
-        whole = pathlib.Path(tempfile.mkdtemp(prefix=".build-", dir=self.directory))
+        complete = pathlib.Path(tempfile.mkdtemp(prefix=".build-", dir=self.directory))
         try:
-            (whole / "fabric.so").write_bytes(shared_object)
-            (whole / "fabric.so.sha256").write_text(f"{digest}  fabric.so\n", encoding="ascii")
+            (complete / "fabric.so").write_bytes(shared_object)
+            (complete / "fabric.so.sha256").write_text(f"{digest}  fabric.so\n", encoding="ascii")
             if entry.exists():
                 shutil.rmtree(entry, ignore_errors=True)
-            # Where another process has just put its own there, that one serves.
+            # If another process has just put its own there, that one serves.
             with contextlib.suppress(OSError):
-                whole.rename(entry)
+                complete.rename(entry)
         finally:
-            shutil.rmtree(whole, ignore_errors=True)
+            shutil.rmtree(complete, ignore_errors=True)
         found = _load(entry)
         if found is None:
             raise errors.ProgrammingFailed(f"the decoded fabric cannot be kept at {entry}")
         return found
 
     def _prune(self) -> None:
-        """Remove what nobody has used for longest, and what killed processes left."""
+        """Remove the fabrics that were unused for longest, and what killed processes left."""
         entries = []
         for path in self.directory.iterdir():
             with contextlib.suppress(FileNotFoundError):
@@ -147,7 +146,7 @@ class FabricCache:
 
 
 def _load(entry: pathlib.Path) -> Fabric | None:
-    """Return the fabric at `entry`, None if there is none or it is not what was put there."""
+    """Return the fabric at `entry`; None if there is none or its bytes have changed."""
     try:
         shared_object = (entry / "fabric.so").read_bytes()
         recorded = (entry / "fabric.so.sha256").read_text(encoding="ascii").split()[:1]
@@ -158,9 +157,16 @@ def _load(entry: pathlib.Path) -> Fabric | None:
 
 
 @functools.cache
-def _translator() -> str:
-    here = pathlib.Path(__file__).parent
+def translator_digest(package: pathlib.Path) -> str:
+    """Return a digest, 12 hex digits, over all files that decide what a fabric is made of.
+
+    Files are found in the package itself and not listed here: one that is added or renamed counts at once.
+
+    :param package: the folder of the decoder's package
+    """
     digest = hashlib.sha256()
-    for name in _TRANSLATOR:
-        digest.update((here / name).read_bytes())
+    for path in sorted(path for pattern in _TRANSLATOR_FILES for path in package.glob(pattern)):
+        content = path.read_bytes()
+        digest.update(f"{path.relative_to(package)} {len(content)}\n".encode())
+        digest.update(content)
     return digest.hexdigest()[:12]

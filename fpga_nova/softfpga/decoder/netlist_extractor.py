@@ -249,7 +249,7 @@ class _Extractor:
                 pin = self.pin_of_pad.get((*place, cell))
                 port = self.port_of_pin.get(pin or "")
                 if port not in OUTPUTS:
-                    raise _refuse(f"it drives pin {pin or place}, which is no output of the stream shell")
+                    raise _refuse(f"it drives pin {pin or place}, which is not an output of the stream shell")
                 if kind != "0110":
                     raise _refuse(f"the pin of {port} is not a plain output")
                 self.result.outputs[port] = self._net_at([(*place, f"io_{cell}/D_OUT_0")])
