@@ -4,7 +4,10 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
 import subprocess
+
+import pytest
 
 from fpga_nova.softfpga import confinement
 from fpga_nova.softfpga.decoder import fabric_cache
@@ -12,6 +15,9 @@ from fpga_nova.softfpga.decoder.boards import BOARDS
 from fpga_nova.softfpga.runtime.loaded_fabric import FabricImage, LoadedFabric, StopReason
 
 CELLS = pathlib.Path("/usr/share/yosys/ice40/cells_sim.v")
+
+#: For tests that read icestorm's tables, or run its tools.
+needs_icestorm = pytest.mark.skipif(not shutil.which("icebox_vlog"), reason="fpga-icestorm is not installed")
 
 SHELL = """
 module top(input clk, input [7:0] in_data, input in_valid, input in_last, output in_ready,
@@ -61,13 +67,17 @@ def run(argv: list[str], directory: pathlib.Path) -> str:
     return done.stdout
 
 
-def synthesise(verilog: str, board_name: str, directory: pathlib.Path, *options: str) -> bytes:
-    """Make a bitstream of `verilog`, with the board's pins."""
+def synthesise(verilog: str, board_name: str, directory: pathlib.Path, *options: str, pins: str | None = None) -> bytes:
+    """Make a bitstream of `verilog`.
+
+    :param pins: the .pcf text; by default the board's
+    """
     board = BOARDS[board_name]
     (directory / "top.v").write_text(verilog)
+    (directory / "top.pcf").write_text(board.pin_file.read_text() if pins is None else pins)
     run(["yosys", "-q", "-p", "read_verilog top.v; synth_ice40 -top top -json top.json"], directory)
     place = ["nextpnr-ice40", "-q", "--seed", "1", f"--{board.flag}", "--package", board.package]
-    run([*place, "--pcf", str(board.pin_file), "--json", "top.json", "--asc", "top.asc", *options], directory)
+    run([*place, "--pcf", "top.pcf", "--json", "top.json", "--asc", "top.asc", *options], directory)
     run(["icepack", "top.asc", "top.bin"], directory)
     return (directory / "top.bin").read_bytes()
 

@@ -19,6 +19,7 @@ from fpga_nova import errors, model
 from fpga_nova.devices import soft
 from fpga_nova.softfpga import client
 from fpga_nova.softfpga.decoder.boards import BOARDS
+from fpga_nova.softfpga.runtime import region_process
 from tests.component.softfpga import conftest
 
 CRC = {name: conftest.as_bitstream(conftest.ACCELERATORS / "crc32" / f"{name}.bin") for name in BOARDS}
@@ -228,8 +229,11 @@ def test_erase_after_the_server_was_killed(device: soft.SoftDevice, programmed: 
     device.verify(programmed, None)
 
 
-def test_erase_of_a_stopped_server(device: soft.SoftDevice, programmed: model.Region) -> None:
+def test_erase_of_a_stopped_server(
+    device: soft.SoftDevice, programmed: model.Region, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """SIGTERM does not end a stopped process; SIGKILL does."""
+    monkeypatch.setattr(region_process, "PATIENCE", 0.2)
     os.kill(device._region(programmed).server_pid(), signal.SIGSTOP)
     device.erase(programmed)
     device.verify(programmed, None)

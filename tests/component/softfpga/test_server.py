@@ -27,31 +27,12 @@ from fpga_nova.devices import soft
 from fpga_nova.softfpga import client, python_process
 from fpga_nova.softfpga.runtime import region_process, region_server
 from tests.component.softfpga import conftest
-from tests.support import toolchain
+from tests.support import designs
 from tests.support.waiting import wait_until
 
 ROOT = os.geteuid() == 0
 CRC_FILE = conftest.ACCELERATORS / "crc32" / "soft-hx1k.bin"
 CRC = conftest.as_bitstream(CRC_FILE)
-
-#: Answers a message with its bytes, but never a message that begins with 'S', and without end one with 'E'.
-MOODY = (
-    toolchain.SHELL
-    + """
-    reg [1:0] mood = 0; reg begun = 0;
-    wire silent = mood == 1, endless = mood == 2;
-    assign in_ready = !endless && out_ready && !silent;
-    assign out_valid = endless || (in_valid && !silent);
-    assign out_last = in_last && !endless;
-    assign out_data = endless ? 8'h45 : in_data;
-    always @(posedge clk) if (in_valid && in_ready) begin
-        begun <= !in_last;
-        if (!begun && in_data == "S") mood <= 1;
-        if (!begun && in_data == "E") mood <= 2;
-    end
-endmodule
-"""
-)
 
 
 def _frame(data: bytes) -> bytes:
@@ -120,8 +101,8 @@ def crc(device: soft.SoftDevice) -> Programmed:
 @pytest.fixture(scope="session")
 def moody_bitstream(tmp_path_factory: pytest.TempPathFactory) -> model.Bitstream:
     directory = tmp_path_factory.mktemp("moody")
-    toolchain.synthesise(MOODY, "soft-hx1k", directory)
-    return conftest.as_bitstream(directory / "top.bin")
+    designs.bitstream("moody", directory)
+    return conftest.as_bitstream(directory / "stored.bin")
 
 
 @pytest.fixture
@@ -242,15 +223,6 @@ def test_what_was_served_is_counted(crc: Programmed) -> None:
     assert (status["connections"], status["frames"]) == (2, 2)
     assert (status["bytes_in"], status["bytes_out"], status["cycles"]) == (5, 4, 9)
     assert status["pid"] == crc.files.server_pid()
-
-
-def test_the_log_is_bounded(tmp_path: pathlib.Path) -> None:
-    log = region_server.BoundedLog(tmp_path / "log")
-    for i in range(3000):
-        log.write(f"line {i} \x1b[31m" + "x" * 50)
-    text = (tmp_path / "log").read_bytes()
-    assert len(text) <= region_server.LOG_LIMIT
-    assert b"line 2999" in text and b"\x1b" not in text
 
 
 # life and death
