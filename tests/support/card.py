@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A directory with the stand-in executable, its regions, and what it is told to do."""
+"""A host's regions behind a stand-in for fpga-cli, as an executable or in this process."""
 
 import json
 import pathlib
 import shutil
 import uuid
+
+from fpga_nova.clients.root_command import CommandResult
+from tests.support import stand_in
 
 
 class Card:
@@ -53,6 +56,18 @@ class Card:
 
     def behave(self, behaviour):
         (self.directory / "behaviour.json").write_text(json.dumps(behaviour))
+
+    def run(self, command, root_helper, timeout, stdin=None):
+        """Answer as the executable does, without a process: for `fpga_cli_runner.Runner(run=...)`."""
+        own = pathlib.PurePath(command[0]).name == "fpga-cli"
+        try:
+            printed = stand_in.call(self.directory, own, command[1:], lambda: stdin, self.pause)
+        except stand_in.Failed as error:
+            return CommandResult(error.code, "", f"{error}\n")
+        return CommandResult(0, printed, "")
+
+    def pause(self, seconds):
+        """Wait in the middle of a burn; tests replace this to act there. In this process there is nothing to wait."""
 
     def tokens(self):
         return (self.directory / "tokens").read_text().splitlines()

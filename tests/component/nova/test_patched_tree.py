@@ -4,13 +4,12 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import subprocess
 import sys
 
 import pytest
 
-ROOT = pathlib.Path(__file__).resolve().parents[3]
+from tests.support import ROOT, patched_nova
 
 
 def run(patched_path, program, **environment):
@@ -23,12 +22,18 @@ def run(patched_path, program, **environment):
 @pytest.mark.parametrize(
     "module", ["nova.compute.manager", "nova.compute.hooks", "nova.scheduler.filters.fpga_filter", "nova.db.migration"]
 )
-def test_without_fpga_nova_it_says_what_is_wrong(patched_path, module):
+def test_import_without_fpga_nova_names_the_remedy(patched_path, module):
     done = run(patched_path, f"import sys; sys.modules['fpga_nova'] = None; import {module}")
     assert done.returncode != 0
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith(f"ImportError: This Nova is patched by fpga-nova, but its interpreter {sys.executable}")
     assert "Install fpga-nova there, or take the patch back" in last
+
+
+def test_patches_in_memory_are_those_of_the_patcher(patched_path):
+    files = patched_nova.patched_files()
+    assert len(files) > 10
+    assert files == {name: (patched_path / "nova" / name).read_bytes() for name in files}
 
 
 def test_scheduler_finds_the_filter_by_itself(patched_path):
@@ -40,7 +45,7 @@ def test_scheduler_finds_the_filter_by_itself(patched_path):
 
 
 def test_nothing_of_ours_imports_eventlet(patched_path):
-    """Under native threads Nova forbids its import, and discovery of Nova's own tests breaks where it came first."""
+    """Under native threads Nova forbids its import; where it comes first, discovery of Nova's own tests breaks."""
     program = (
         "import sys; sys.modules['eventlet'] = None\n"
         "import fpga_nova.nova.hooks, fpga_nova.nova.columns\n"

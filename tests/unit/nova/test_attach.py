@@ -10,7 +10,9 @@ from nova.compute import fpga
 from nova.virt.libvirt import config as vconfig
 
 from fpga_nova import errors
+from fpga_nova.clients import fpga_cli_runner
 from fpga_nova.nova import options
+from fpga_nova.nova.claims import trackers
 from tests.support.card import Card
 
 SERVER = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"
@@ -22,14 +24,30 @@ def conf():
     for name, value in changed.items():
         options.CONF.set_override(name, value)
     yield options.CONF
-    for name in [*changed, "fpga_exec"]:
+    for name in changed:
         options.CONF.clear_override(name)
 
 
 @pytest.fixture
-def region(conf, card):
-    """Id of a region that SERVER holds."""
-    conf.set_override("fpga_exec", card.command)
+def use(conf, monkeypatch):
+    """Return a function that has Nova's side ask a card, in this process."""
+
+    def use_card(card):
+        runner = fpga_cli_runner.Runner(card.command, "", 10, 10, card.run)
+        monkeypatch.setattr(trackers, "configured_runner", lambda: runner)
+
+    return use_card
+
+
+@pytest.fixture
+def card(tmp_path):
+    return Card(tmp_path / "card", 2)
+
+
+@pytest.fixture
+def region(use, card):
+    """Id of a region that SERVER has."""
+    use(card)
     regions = card.regions()
     regions[0].update(state="programmed", owner=SERVER)
     card.write(regions)
@@ -44,7 +62,7 @@ def guest_with(device, virt_type="qemu", server=SERVER):
     return [etree.tostring(element.format_dom()).decode() for element in guest.devices]
 
 
-def test_region_is_a_virtio_port_that_connects(region):
+def test_region_becomes_a_virtio_port_that_connects(region):
     assert guest_with(region) == [
         f'<channel type="unix"><source mode="connect" path="/run/fpga-nova/endpoints/{region}.sock">'
         '<reconnect enabled="yes" timeout="1"/></source>'
@@ -69,14 +87,20 @@ def test_container_gets_no_port(region):
     assert guest_with(region, "lxc") == []
 
 
-def test_server_without_a_region_asks_nobody(region, card):
+def test_server_without_a_region_makes_no_call(region, card):
     assert guest_with(None) == guest_with("") == []
     assert card.calls() == []
 
 
-def test_id_of_a_stand_in_names_no_endpoint(conf, tmp_path):
-    conf.set_override("fpga_exec", Card(tmp_path / "other", 1, "fpga-cli.py").command)
+def test_region_id_of_a_stand_in_names_no_endpoint(use, tmp_path, caplog):
+    use(Card(tmp_path / "other", 1, "fpga-cli.py"))
     assert guest_with("/dev/fpga0") == []
+    assert "Region /dev/fpga0 has no endpoint for a guest of type qemu" in caplog.text
+
+
+def test_nothing_is_attached_without_fpga_exec(conf, monkeypatch):
+    monkeypatch.setattr(trackers, "configured_runner", lambda: None)
+    assert guest_with(SERVER) == []
 
 
 @pytest.mark.parametrize(("name", "value"), [("fpga_access", False), ("fpga_simulation_mode", True)])
