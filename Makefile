@@ -5,7 +5,7 @@ PYTHON ?= /usr/bin/python3
 export PYTHONUNBUFFERED = 1
 export STATE := $(shell $(PYTHON) -m build_scripts.lib.paths)
 VENV = $(STATE)/venv/bin
-CLOUD = $(VENV)/python -m build_scripts.cloud.build
+CLOUD = $(VENV)/python -m build_scripts.cloud
 
 .PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit component functional bench debian docs pictures share fuzz \
 	crash upgrades bitstreams patches nova-tests nova-tests-touched

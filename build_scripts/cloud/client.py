@@ -190,7 +190,7 @@ class Client:
         check(pid is not None, f"{module} of {node} does not run")
         os.kill(pid, signal.SIGKILL)
         self.wait(f"{module} of {node} is dead", lambda: self.observer.pid(node, module) != pid)
-        subprocess.run([sys.executable, "-m", "build_scripts.cloud.build", "up"], cwd=paths.CLONE, check=True)
+        subprocess.run([sys.executable, "-m", "build_scripts.cloud", "up"], cwd=paths.CLONE, check=True)
 
     def fault(self, server: Any) -> str:
         """Return why the server is in ERROR, as its user sees it."""

@@ -1,30 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a module is: the files it writes, what it prepares once, and the daemon that it runs, if any."""
+"""What a module is: the files that it writes and what it prepares once; and the cloud that it is part of."""
 
 from __future__ import annotations
 
-import abc
 import contextlib
 import dataclasses
 import grp
-import http.client
-import json
 import pathlib
 import pwd
 import shutil
-import signal
-import socket
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import ClassVar, Union
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
 
-from build_scripts.cloud import process
+from build_scripts.cloud.ini import Option
 from build_scripts.cloud.node import Node
 from build_scripts.cloud.spec import NodeSpec
-from build_scripts.lib.errors import CloudError
-from build_scripts.lib.state import State, digest, port_free, write_file
-
-Option = Union[str, int, bool, Sequence[str]]
+from build_scripts.lib.state import State, digest, write_file
 
 
 @dataclasses.dataclass(frozen=True)
@@ -152,182 +143,3 @@ class Module:
         yield missing
         if missing:
             self.state.mark_done(key, wanted)
-
-
-class Daemon(Module, abc.ABC):
-    """A module with one long-running process."""
-
-    #: Who the process runs as.
-    user: ClassVar[str] = "root"
-    #: Its name in state.PORTS, if it listens.
-    port: ClassVar[str | None] = None
-    #: Seconds that it may take until it is well, and until it has ended.
-    start_timeout: ClassVar[float] = 180
-    stop_timeout: ClassVar[float] = 20
-    #: The signal that asks it to end.
-    stop_signal: ClassVar[int] = signal.SIGTERM
-    #: Marks in the state's done.json whose change calls for a new start: what the process is made of.
-    code: ClassVar[tuple[str, ...]] = ("venv",)
-
-    @abc.abstractmethod
-    def command(self) -> Sequence[str]:
-        """Return the argument vector."""
-
-    def environment(self) -> Mapping[str, str]:
-        """Return what the process's environment has beyond a node's."""
-        return {}
-
-    def problem(self) -> str | None:
-        """Return what is wrong with the running process, or None; by default, that nothing accepts connections."""
-        if self.port is None:
-            return None
-        return connects(self.state.port(self.port))
-
-    def start(self) -> None:
-        """Start the process, or start it anew if its program or configuration changed, and wait until it is well.
-
-        :raises CloudError: it ended, or was not well in time
-        """
-        wanted = self._fingerprint()
-        running = self._running()
-        if running and self.state.read(self._file()).get("fingerprint") != wanted:
-            process.stop([running], self.stop_timeout, self.stop_signal)
-            running = None
-        if running is None:
-            self._require_port()
-            running = process.spawn(
-                self.node.command(self.command(), self.user),
-                self._log(),
-                self.node.environment(self.user, self.environment()),
-            )
-            record = {**dataclasses.asdict(running), "fingerprint": wanted, "time": time.time()}
-            self.state.write(self._file(), record)
-        self._wait(running)
-
-    def stop(self) -> None:
-        """Stop the process and wait until it has ended."""
-        running = self._running()
-        if running:
-            process.stop([running], self.stop_timeout, self.stop_signal)
-
-    def status(self) -> Status:
-        """Return the process's number, its port, and what is wrong."""
-        running = self._running()
-        port = self.state.port(self.port) if self.port else None
-        if running is None:
-            return Status(None, port, "not running")
-        return Status(running.pid, port, self.problem())
-
-    def _require_port(self) -> None:
-        """See that nothing else has the port, and give children of a process just ended a moment to let go of it."""
-        deadline = time.monotonic() + 5
-        while self.port and not port_free(self.state.port(self.port)):
-            if time.monotonic() > deadline:
-                port = self.state.port(self.port)
-                raise CloudError(f"{self.node.name}: port {port}, which is {self.name}'s, is taken by another program")
-            time.sleep(0.2)
-
-    def started_at(self) -> float:
-        """Return when the process was started last, in seconds since 1970."""
-        return float(self.state.read(self._file()).get("time", 0))
-
-    def _wait(self, running: process.Process) -> None:
-        deadline = time.monotonic() + self.start_timeout
-        while True:
-            process.reap()
-            if not running.alive():
-                raise CloudError(f"{self.node.name}: {self.name} ended; see {self._log()}")
-            problem = self.problem()
-            if problem is None:
-                return
-            if time.monotonic() > deadline:
-                raise CloudError(f"{self.node.name}: {self.name} is not well, {problem}; see {self._log()}")
-            time.sleep(0.3)
-
-    def _fingerprint(self) -> str:
-        files = {path: dataclasses.astuple(file) for path, file in self.files().items()}
-        code = [self.state.digest_of(mark) for mark in self.code]
-        return digest(json.dumps([list(self.command()), self.user, dict(self.environment()), files, code]))
-
-    def _running(self) -> process.Process | None:
-        record = self.state.read(self._file())
-        if not record:
-            return None
-        found = process.Process(record["pid"], record["started"], record["boot"])
-        return found if found.alive() and self.node.holds(found) else None
-
-    def _file(self) -> str:
-        return f"run/{self.node.name}.{self.name}.json"
-
-    def _log(self) -> pathlib.Path:
-        return self.state.log(f"{self.node.name}-{self.name}")
-
-
-class WebService(Daemon):
-    """A WSGI application under uWSGI, configured from /etc/NAME."""
-
-    application: ClassVar[str]
-    #: Worker processes; each imports the application for itself.
-    workers: ClassVar[int] = 1
-
-    def command(self) -> Sequence[str]:
-        """Return uWSGI's argument vector."""
-        return ["uwsgi", "--ini", f"/etc/{self.etc[0]}/uwsgi.ini"]
-
-    def files(self) -> Mapping[str, File]:
-        """Return uWSGI's own configuration."""
-        options: dict[str, Option] = {
-            "http-socket": f"127.0.0.1:{self.state.port(self.port or '')}",
-            "module": f"{self.application}:application",
-            "virtualenv": str(self.cloud.venv),
-            "master": True,
-            "processes": self.workers,
-            # Database and message queue connections must not be shared by workers.
-            "lazy-apps": True,
-            "enable-threads": True,
-            "die-on-term": True,
-            "need-app": True,
-            "buffer-size": 65535,
-            # A worker closes each connection after its answer; saying so keeps clients from using it again.
-            "add-header": "Connection: close",
-            "disable-logging": True,
-            "log-5xx": True,
-        }
-        return {f"/etc/{self.etc[0]}/uwsgi.ini": File(ini({"uwsgi": options}))}
-
-    def problem(self) -> str | None:
-        """Return what the service answers at its root, if that is an error or nothing."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.state.port(self.port or ""), timeout=30)
-        try:
-            connection.request("GET", "/")
-            status = connection.getresponse().status
-        except (OSError, http.client.HTTPException) as error:
-            return f"no answer ({error})"
-        finally:
-            connection.close()
-        return f"answers with HTTP {status}" if status >= 500 else None
-
-
-def connects(port: int) -> str | None:
-    """Return why nothing can connect to 127.0.0.1:port, or None if it can."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=5):
-            return None
-    except OSError as error:
-        return f"port {port}: {error}"
-
-
-def ini(sections: Mapping[str, Mapping[str, Option]]) -> str:
-    """Return options in oslo.config's and uWSGI's form; an option with several values is repeated."""
-    lines = []
-    for section, options in sections.items():
-        lines.append(f"[{section}]")
-        for name, value in options.items():
-            for one in _values(value):
-                lines.append(f"{name} = {str(one).lower() if isinstance(one, bool) else one}")
-        lines.append("")
-    return "\n".join(lines)
-
-
-def _values(value: Option) -> Iterable[str | int | bool]:
-    return [value] if isinstance(value, (str, int, bool)) else value

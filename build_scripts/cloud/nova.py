@@ -5,11 +5,13 @@ from __future__ import annotations
 
 import datetime
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from build_scripts.cloud import identity
-from build_scripts.cloud.module import Cloud, Daemon, File, Option, ini
+from build_scripts.cloud.daemon import Daemon
+from build_scripts.cloud.ini import Option, ini
+from build_scripts.cloud.module import Cloud, File
 
 if TYPE_CHECKING:
     import openstack.connection
@@ -88,6 +90,10 @@ class ReportingService(Daemon):
     #: Its name in the list of services.
     binary: ClassVar[str]
 
+    def command(self) -> Sequence[str]:
+        """Return the argument vector."""
+        return [self.binary]
+
     def problem(self) -> str | None:
         """Return what the API says about this service, if it is not that it is up and has said so since its start."""
         for service in services(self.cloud):
@@ -98,6 +104,12 @@ class ReportingService(Daemon):
                     reason = service["disabled_reason"] or ""
                     return reason if reason.startswith("AUTO") else None
         return "not (yet) up in Nova's list of services"
+
+
+class ReportingControllerService(ReportingService, ControllerService):
+    """The conductor or the scheduler: a service of the controller that reports its state."""
+
+    start_after = ("nova_api:prepare", "keystone", "placement", "rabbitmq")
 
 
 def services(cloud: Cloud) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 from typing import Any
 
-from build_scripts.cloud.module import Option, ini
+from build_scripts.cloud.ini import Option, ini
 from tests.debian.root import Daemon, Root, wait
 
 #: The user of each database, by the database's name.

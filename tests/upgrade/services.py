@@ -9,7 +9,9 @@ import pathlib
 from collections.abc import Mapping, Sequence
 
 from build_scripts.cloud import nova
-from build_scripts.cloud.module import Cloud, Daemon, File, Option, ini
+from build_scripts.cloud.daemon import Daemon
+from build_scripts.cloud.ini import Option, ini
+from build_scripts.cloud.module import Cloud, File
 from build_scripts.cloud.modules.nova_api import NovaApi
 from build_scripts.cloud.modules.nova_compute import NovaCompute
 from build_scripts.cloud.modules.nova_conductor import NovaConductor

@@ -12,7 +12,7 @@ from typing import Any
 
 from build_scripts.cloud import identity, plan
 from build_scripts.cloud.build import Build
-from build_scripts.cloud.module import Daemon
+from build_scripts.cloud.daemon import Daemon
 from build_scripts.lib.errors import CloudError
 from build_scripts.lib.state import State
 from tests.upgrade import databases, services

@@ -14,7 +14,7 @@ from typing import Any
 from oslo_upgradecheck.upgradecheck import Code
 
 from build_scripts.cloud import client
-from build_scripts.cloud.module import ini
+from build_scripts.cloud.ini import ini
 from build_scripts.lib import paths
 from build_scripts.lib.errors import CloudError
 from build_scripts.lib.state import State, write_file

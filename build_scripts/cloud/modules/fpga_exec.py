@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from build_scripts.cloud.module import File, Module, ini
+from build_scripts.cloud.ini import ini
+from build_scripts.cloud.module import File, Module
 from build_scripts.lib import paths
 
 #: The filter that belongs to fpga-nova.

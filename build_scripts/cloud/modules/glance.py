@@ -5,19 +5,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from build_scripts.cloud.module import File, WebService, ini
+from build_scripts.cloud.ini import ini
+from build_scripts.cloud.module import File
+from build_scripts.cloud.web_service import TableService
 
 
-class Glance(WebService):
+class Glance(TableService):
     """The image service."""
 
     etc = ("glance",)
     directories = (("/var/lib/glance", "glance", 0o700),)
-    prepare_after = ("mariadb",)
-    start_after = ("keystone",)
     user = "glance"
     port = "glance"
     application = "glance.wsgi.api"
+    make_tables = ("glance-manage", "db_sync")
 
     def files(self) -> Mapping[str, File]:
         """Return glance-api.conf and the pipeline that comes with Glance."""
@@ -43,12 +44,6 @@ class Glance(WebService):
             "/etc/glance/glance-api.conf": File(text, 0o640, group="glance"),
             "/etc/glance/glance-api-paste.ini": File(paste),
         }
-
-    def prepare(self) -> None:
-        """Make the tables."""
-        with self.once("tables", self.state.digest_of("venv")) as missing:
-            if missing:
-                self.node.run(["glance-manage", "db_sync"], self.user)
 
 
 MODULE = Glance

@@ -6,7 +6,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from build_scripts.cloud import identity
-from build_scripts.cloud.module import File, WebService, ini
+from build_scripts.cloud.ini import ini
+from build_scripts.cloud.module import File
+from build_scripts.cloud.web_service import WebService
 
 
 class Keystone(WebService):

@@ -7,7 +7,8 @@ import socket
 import uuid
 from collections.abc import Mapping, Sequence
 
-from build_scripts.cloud.module import Daemon, File
+from build_scripts.cloud.daemon import Daemon
+from build_scripts.cloud.module import File
 
 
 class Libvirt(Daemon):

@@ -6,7 +6,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 
-from build_scripts.cloud.module import Cloud, Daemon, File, Option, ini
+from build_scripts.cloud.daemon import Daemon
+from build_scripts.cloud.ini import Option, ini
+from build_scripts.cloud.module import Cloud, File
 from build_scripts.cloud.node import Node
 
 #: The user of each database, by the database's name.

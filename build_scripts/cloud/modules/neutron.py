@@ -5,19 +5,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from build_scripts.cloud.module import File, WebService, ini
+from build_scripts.cloud.ini import ini
+from build_scripts.cloud.module import File
+from build_scripts.cloud.web_service import TableService
 
 
-class Neutron(WebService):
+class Neutron(TableService):
     """The network service."""
 
     etc = ("neutron",)
     directories = (("/var/lib/neutron", "neutron", 0o700),)
-    prepare_after = ("mariadb",)
     start_after = ("keystone", "rabbitmq")
     user = "neutron"
     port = "neutron"
     application = "neutron.wsgi.api"
+    make_tables = (
+        "neutron-db-manage",
+        *("--config-file", "/etc/neutron/neutron.conf"),
+        *("--config-file", "/etc/neutron/plugins/ml2/ml2_conf.ini"),
+        *("upgrade", "heads"),
+    )
 
     def files(self) -> Mapping[str, File]:
         """Return neutron.conf, the plug-in's configuration and the pipeline that comes with Neutron."""
@@ -51,23 +58,6 @@ class Neutron(WebService):
             "/etc/neutron/plugins/ml2/ml2_conf.ini": File(plugin),
             "/etc/neutron/api-paste.ini": File(paste),
         }
-
-    def prepare(self) -> None:
-        """Make the tables."""
-        with self.once("tables", self.state.digest_of("venv")) as missing:
-            if missing:
-                self.node.run(
-                    [
-                        "neutron-db-manage",
-                        "--config-file",
-                        "/etc/neutron/neutron.conf",
-                        "--config-file",
-                        "/etc/neutron/plugins/ml2/ml2_conf.ini",
-                        "upgrade",
-                        "heads",
-                    ],
-                    self.user,
-                )
 
 
 MODULE = Neutron

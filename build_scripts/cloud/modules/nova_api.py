@@ -7,7 +7,8 @@ import concurrent.futures
 from collections.abc import Mapping
 
 from build_scripts.cloud import nova
-from build_scripts.cloud.module import File, WebService
+from build_scripts.cloud.module import File
+from build_scripts.cloud.web_service import WebService
 
 
 class NovaApi(WebService, nova.ControllerService):

@@ -5,13 +5,14 @@ from __future__ import annotations
 
 import configparser
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 from build_scripts.cloud import nova
-from build_scripts.cloud.module import Daemon, File, ini
+from build_scripts.cloud.ini import ini
+from build_scripts.cloud.module import File
 
 
-class NovaCompute(nova.ReportingService, Daemon):
+class NovaCompute(nova.ReportingService):
     """The compute service of a node. Its configuration has no database in it."""
 
     etc = ("nova",)
@@ -51,10 +52,6 @@ class NovaCompute(nova.ReportingService, Daemon):
         """Write the files, and have sudo check its policy."""
         super().configure()
         self.node.run(["visudo", "-c"])
-
-    def command(self) -> Sequence[str]:
-        """Return the argument vector."""
-        return ["nova-compute"]
 
     def _rootwrap(self) -> str:
         """Return the rootwrap.conf that comes with Nova, changed to find programs in the virtual environment."""

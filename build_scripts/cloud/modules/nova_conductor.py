@@ -3,20 +3,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from build_scripts.cloud import nova
 
 
-class NovaConductor(nova.ReportingService, nova.ControllerService):
+class NovaConductor(nova.ReportingControllerService):
     """The conductor."""
 
-    start_after = ("nova_api:prepare", "keystone", "placement", "rabbitmq")
     binary = "nova-conductor"
-
-    def command(self) -> Sequence[str]:
-        """Return the argument vector."""
-        return ["nova-conductor"]
 
 
 MODULE = NovaConductor

@@ -5,18 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from build_scripts.cloud.module import File, WebService, ini
+from build_scripts.cloud.ini import ini
+from build_scripts.cloud.module import File
+from build_scripts.cloud.web_service import TableService
 
 
-class Placement(WebService):
+class Placement(TableService):
     """The placement service."""
 
     etc = ("placement",)
-    prepare_after = ("mariadb",)
-    start_after = ("keystone",)
     user = "placement"
     port = "placement"
     application = "placement.wsgi.api"
+    make_tables = ("placement-manage", "db", "sync")
 
     def files(self) -> Mapping[str, File]:
         """Return placement.conf."""
@@ -28,12 +29,6 @@ class Placement(WebService):
             }
         )
         return {**super().files(), "/etc/placement/placement.conf": File(text, 0o640, group="placement")}
-
-    def prepare(self) -> None:
-        """Make the tables."""
-        with self.once("tables", self.state.digest_of("venv")) as missing:
-            if missing:
-                self.node.run(["placement-manage", "db", "sync"], self.user)
 
 
 MODULE = Placement

@@ -10,7 +10,7 @@ import signal
 from collections.abc import Sequence
 
 from build_scripts import bootstrap
-from build_scripts.cloud.module import Daemon
+from build_scripts.cloud.daemon import Daemon
 from build_scripts.lib.errors import CloudError
 from build_scripts.lib.state import State
 

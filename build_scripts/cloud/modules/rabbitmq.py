@@ -5,7 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from build_scripts.cloud.module import Daemon, File
+from build_scripts.cloud.daemon import Daemon
+from build_scripts.cloud.module import File
 
 
 class RabbitMQ(Daemon):

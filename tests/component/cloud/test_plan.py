@@ -8,7 +8,7 @@ import threading
 import pytest
 
 from build_scripts.cloud import plan
-from build_scripts.cloud.module import ini
+from build_scripts.cloud.ini import ini
 from build_scripts.lib.errors import CloudError
 from build_scripts.lib.state import State
 
