@@ -74,7 +74,7 @@ setup(
     scripts=["bin/fpga-cli"],
     entry_points={
         "console_scripts": [
-            "fpga-nova = fpga_nova.patcher.cli:main",
+            "fpga-nova = fpga_nova.fpga_nova_cli.main:main",
         ],
         "fpga_nova.devices": [
             "command = fpga_nova.devices.command:CommandDevice",

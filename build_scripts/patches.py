@@ -268,7 +268,7 @@ def _patch(patch: pathlib.Path, directory: pathlib.Path, strict: bool = True) ->
 
 def _command(action: str, packages: pathlib.Path) -> str:
     """Run `fpga-nova patch ACTION` as a process of its own and require success."""
-    command = [sys.executable, "-m", "fpga_nova.patcher.cli", "patch", action, "--nova", str(packages)]
+    command = [sys.executable, "-m", "fpga_nova.fpga_nova_cli", "patch", action, "--nova", str(packages)]
     environment = {**os.environ, "PYTHONPATH": str(paths.CLONE)}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     if done.returncode != 0:

@@ -60,7 +60,7 @@ class Environment:
         bootstrap.install_into(self._state, product)
         tree = self._unpack("patched", (product,))
         package = tree.root / "nova"
-        command = [sys.executable, "-m", "fpga_nova.patcher.cli", "patch", "apply", "--nova", str(package)]
+        command = [sys.executable, "-m", "fpga_nova.fpga_nova_cli", "patch", "apply", "--nova", str(package)]
         done = subprocess.run(command, cwd=paths.CLONE, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise CloudError(done.stderr.strip().removeprefix("Error: "))

@@ -18,15 +18,6 @@ _SCRIPT = re.compile(
     r"(?:^|[\s\0\[])(/[^\s\0\[\]]*/(nova-(?:api-os-compute|api|compute|conductor|scheduler)))(?=$|[\s\0\]])"
 )
 
-#: Role of a host by the script that makes it so.
-ROLES = {
-    "nova-api": "api",
-    "nova-api-os-compute": "api",
-    "nova-compute": "compute",
-    "nova-conductor": "conductor",
-    "nova-scheduler": "scheduler",
-}
-
 # What an interpreter has; printed as JSON. Runs on any Python 3, with nothing of ours.
 _PROBE = """\
 import importlib.metadata as m, importlib.util as u, json

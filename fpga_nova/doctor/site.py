@@ -11,12 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpga_nova import errors, paths
-from fpga_nova.doctor import processes
+from fpga_nova.doctor import processes, roles
 from fpga_nova.doctor.findings import DoesNotApply, NotChecked
 from fpga_nova.nova_db import configuration
-
-#: What a host may be: the services that it runs.
-ROLES = ("api", "scheduler", "conductor", "compute")
 
 
 @dataclasses.dataclass
@@ -64,10 +61,10 @@ class Site:
         """What this host is: by the services that run, and by what nova.conf says."""
         if self.asked_roles:
             return frozenset(self.asked_roles)
-        running = {processes.ROLES[service.name] for service in self.services[0]}
+        running = {roles.BY_SCRIPT[service.name] for service in self.services[0]}
         conf = self.configuration
         if isinstance(conf, errors.ConfigurationInvalid):
-            return frozenset(running or ROLES)
+            return frozenset(running or roles.ROLES)
         if conf.database.connection or conf.api_database.connection:
             # The API is often run by a web server, where it is not seen. A scheduler is seen unless it is down, and
             # it may be on another controller.

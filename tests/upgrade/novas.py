@@ -62,7 +62,7 @@ class Nova:
 
         :raises CloudError: it exits with another code
         """
-        command = [self.bin("python"), "-m", "fpga_nova.patcher.cli", *arguments]
+        command = [self.bin("python"), "-m", "fpga_nova.fpga_nova_cli", *arguments]
         done = subprocess.run(command, env=self.environment(), capture_output=True, text=True, check=False, cwd="/")
         if done.returncode != expect:
             said = (done.stdout + done.stderr).strip()

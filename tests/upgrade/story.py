@@ -299,7 +299,7 @@ class Story(Telling):
         """Drop the columns while Nova runs."""
         for cell in (CELL0, CELL1):
             self.check(self.database.schema(cell) != self.schemas[of.series], f"{cell}: its dump has the columns")
-        command = [of.bin("python"), "-W", "ignore", "-m", "fpga_nova.patcher.cli", "patch", "drop-columns"]
+        command = [of.bin("python"), "-W", "ignore", "-m", "fpga_nova.fpga_nova_cli", "patch", "drop-columns"]
         said = self.site.run("controller", [*command, "--dry-run"], of).stdout
         self.check(said.count("would drop cell") == 2 * len(_COLUMNS), "drop-columns --dry-run names all, and no other")
         self.columns_there(of)
@@ -433,7 +433,7 @@ class Story(Telling):
 
     def doctor(self, of: Nova) -> dict[str, tuple[int, str]]:
         """Return what the doctor finds on the controller: result and details by the name of the check."""
-        command = [of.bin("python"), "-W", "ignore", "-m", "fpga_nova.patcher.cli", "doctor", "--role", "conductor"]
+        command = [of.bin("python"), "-W", "ignore", "-m", "fpga_nova.fpga_nova_cli", "doctor", "--role", "conductor"]
         done = self.site.run("controller", [*command, "--json"], of, expect=(0, 1, 2))
         checks = json.loads(done.stdout.splitlines()[-1])["checks"]
         return {one["check"]: (one["result"], one["details"]) for one in checks}

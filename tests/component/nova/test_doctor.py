@@ -16,7 +16,8 @@ import time
 import pytest
 import sqlalchemy as sa
 
-from fpga_nova.patcher import cli, locate, series, tree
+from fpga_nova.fpga_nova_cli import main as cli
+from fpga_nova.patcher import locate, series, tree
 from tests.support.image_server import serving
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -464,7 +465,7 @@ def run(world, *arguments, prefix=(), path=(), **environment):
     words = ["doctor", "--json", *world.write(), *arguments]
     places = [*map(str, path), *(str(each) for each in sys.path if "fpga-nova-patched-" in str(each)), str(ROOT)]
     done = subprocess.run(
-        [*prefix, sys.executable, "-m", "fpga_nova.patcher.cli", *words],
+        [*prefix, sys.executable, "-m", "fpga_nova.fpga_nova_cli", *words],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(places), **environment},
         capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL, cwd="/",
     )  # fmt: skip
@@ -603,7 +604,7 @@ def test_not_as_root(world):
         words += ["--fpga-config", str(shared / "root" / "fpga.conf")]
         command = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", sys.executable]
         done = subprocess.run(
-            [*command, "-m", "fpga_nova.patcher.cli", *words],
+            [*command, "-m", "fpga_nova.fpga_nova_cli", *words],
             env={**os.environ, "PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False, cwd="/",
         )  # fmt: skip
     finally:
@@ -668,7 +669,7 @@ def test_help(capsys):
     assert (
         "doctor"
         in subprocess.run(
-            [sys.executable, "-m", "fpga_nova.patcher.cli", "--help"],
+            [sys.executable, "-m", "fpga_nova.fpga_nova_cli", "--help"],
             cwd=ROOT,
             capture_output=True,
             text=True,

@@ -12,8 +12,9 @@ import sys
 import pytest
 import sqlalchemy as sa
 
+from fpga_nova.fpga_nova_cli import databases
 from fpga_nova.nova import columns
-from fpga_nova.patcher import cli, locate, series, tree
+from fpga_nova.patcher import locate, series, tree
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
 
@@ -89,7 +90,7 @@ class Cloud:
     def run(self, *options: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [
-                *(sys.executable, "-W", "ignore", "-m", "fpga_nova.patcher.cli"),
+                *(sys.executable, "-W", "ignore", "-m", "fpga_nova.fpga_nova_cli"),
                 *("patch", "drop-columns", "--config-file", str(self.conf), *options),
             ],
             env={**os.environ, "PYTHONPATH": f"{self.path}{os.pathsep}{ROOT}"},
@@ -141,7 +142,7 @@ def test_refused_while_a_server_holds_a_region(small):
 
 
 def test_refused_while_this_nova_is_patched(small, patched_path):
-    assert cli._ADDED in series.load().files()
+    assert databases.ADDED_FILE in series.load().files()
     small.path = patched_path
     done = small.run()
     assert done.returncode == 1

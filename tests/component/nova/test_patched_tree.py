@@ -50,7 +50,7 @@ def test_nothing_of_ours_imports_eventlet(patched_path):
         "import sys; sys.modules['eventlet'] = None\n"
         "import fpga_nova.nova.hooks, fpga_nova.nova.columns\n"
         "import fpga_nova.nova.claims.tracker, fpga_nova.nova.scheduling.shortage\n"
-        "import fpga_nova.clients.fpga_cli_runner, fpga_nova.patcher.cli"
+        "import fpga_nova.clients.fpga_cli_runner, fpga_nova.fpga_nova_cli.patch"
     )
     done = run(patched_path, program)
     assert done.returncode == 0, done.stderr

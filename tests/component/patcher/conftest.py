@@ -68,5 +68,5 @@ def contents(directory: pathlib.Path) -> dict[str, tuple[bytes, int, int, int, i
 def fpga_nova(*arguments: object, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
     """Run the command as an operator does, as a process of its own."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [python, "-m", "fpga_nova.patcher.cli", "patch", *map(str, arguments)]
+    command = [python, "-m", "fpga_nova.fpga_nova_cli", "patch", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)

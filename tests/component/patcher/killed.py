@@ -13,7 +13,7 @@ CHANGES = {"open", "os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.truncat
 
 def main():
     deadline, action, path = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-    from fpga_nova.patcher import cli
+    from fpga_nova.fpga_nova_cli import main as cli
 
     steps = 0
 

@@ -209,7 +209,7 @@ def test_finds_the_nova_that_would_be_imported_without_importing_it(packages):
     (packages / "nova" / "__init__.py").write_text("raise SystemExit('imported')\n")
     environment = {**os.environ, "PYTHONPATH": f"{packages}{os.pathsep}{ROOT}"}
     result = subprocess.run(
-        [sys.executable, "-m", "fpga_nova.patcher.cli", "patch", "status"],
+        [sys.executable, "-m", "fpga_nova.fpga_nova_cli", "patch", "status"],
         capture_output=True, text=True, env=environment, check=False,
     )  # fmt: skip
     assert result.returncode == 3, result.stderr
@@ -224,7 +224,7 @@ def test_says_what_is_not_writable(packages, tmp_path):
         shutil.copytree(ROOT / part, source / part)
     program = (
         f"import os, sys; sys.path.insert(0, {str(source)!r});"
-        "from fpga_nova.patcher import cli, series; series.load();"
+        "from fpga_nova.patcher import series; from fpga_nova.fpga_nova_cli import main as cli, patch; series.load();"
         f"os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid});"
         f"sys.exit(cli.main(['patch', 'apply', '--nova', {str(packages)!r}]))"
     )
@@ -248,7 +248,7 @@ def test_usage():
 def test_without_the_patch_program(packages, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": str(tmp_path)}
     result = subprocess.run(
-        [sys.executable, "-m", "fpga_nova.patcher.cli", "patch", "apply", "--nova", str(packages)],
+        [sys.executable, "-m", "fpga_nova.fpga_nova_cli", "patch", "apply", "--nova", str(packages)],
         capture_output=True, text=True, env=environment, check=False,
     )  # fmt: skip
     assert (result.returncode, "apt-get install patch" in result.stderr) == (1, True)

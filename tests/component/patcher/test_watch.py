@@ -59,7 +59,7 @@ class Machine:
         )
 
     def patch(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "fpga_nova.patcher.cli", "patch", *arguments)
+        return self.run(sys.executable, "-m", "fpga_nova.fpga_nova_cli", "patch", *arguments)
 
     def status(self) -> int:
         return self.patch("status", "--nova", self.packages).returncode
@@ -200,7 +200,7 @@ def test_nova_of_no_package(machine, packages):
 def test_without_dpkg(packages, tmp_path):
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": str(tmp_path)}
     done = subprocess.run(
-        [sys.executable, "-m", "fpga_nova.patcher.cli", "patch", "watch"],
+        [sys.executable, "-m", "fpga_nova.fpga_nova_cli", "patch", "watch"],
         capture_output=True, text=True, env=environment, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (
