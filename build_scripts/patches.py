@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
+import io
 import os
 import pathlib
 import re
@@ -20,6 +22,7 @@ from collections.abc import Callable, Sequence
 from build_scripts.lib import paths, releases
 from build_scripts.lib.errors import CloudError
 from fpga_nova import errors
+from fpga_nova.fpga_nova_cli import main as fpga_nova
 from fpga_nova.patcher import functions, locate, series
 
 PATCHES = paths.CLONE / "patches"
@@ -32,7 +35,7 @@ _HEADER = """\
 """
 
 
-class Failed(errors.FpgaError):
+class SeriesFailed(errors.FpgaError):
     """The series does not do on a release what it should."""
 
 
@@ -77,7 +80,7 @@ def verify(packages: pathlib.Path) -> str:
     """Apply the series to the Nova in `packages` and take it back, by the command and by patch(1).
 
     :returns: what was done, for a person
-    :raises Failed: it is not as it should be; with what it is
+    :raises SeriesFailed: it is not as it should be; with what it is
     """
     nova = packages / "nova"
     before = contents(packages)
@@ -89,7 +92,7 @@ def verify(packages: pathlib.Path) -> str:
     by_command = {name: (nova / name).read_bytes() for name in changed}
     _command("revert", packages)
     if contents(packages) != before:
-        raise Failed("after the revert the files are not what they were")
+        raise SeriesFailed("after the revert the files are not what they were")
 
     version = locate.find(packages).version
     release = series.load(PATCHES).release(version)
@@ -99,7 +102,7 @@ def verify(packages: pathlib.Path) -> str:
         for patch in release.patches:
             _patch(patch, by_hand)
         if any((by_hand / name).read_bytes() != data for name, data in by_command.items()):
-            raise Failed("patch(1) makes other files than the command")
+            raise SeriesFailed("patch(1) makes other files than the command")
     return f"{len(changed)} files applied and taken back"
 
 
@@ -230,7 +233,7 @@ def _diff(before: pathlib.Path, after: pathlib.Path, name: str) -> str:
     command = ["diff", "-U1", *labels, str(old if old.is_file() else os.devnull), str(after / name)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 1:
-        raise Failed(f"diff of {name}: {done.stderr.strip() or 'the patch changes nothing'}")
+        raise SeriesFailed(f"diff of {name}: {done.stderr.strip() or 'the patch changes nothing'}")
     return done.stdout
 
 
@@ -249,7 +252,7 @@ def _copy(read: Callable[[str], bytes | None], names: Sequence[str], directory: 
 def _patch(patch: pathlib.Path, directory: pathlib.Path, strict: bool = True) -> list[str]:
     """Run patch(1) as the manual says it; return what it said of hunks that do not fit.
 
-    :raises Failed: one does not, and `strict`
+    :raises SeriesFailed: one does not, and `strict`
     """
     command = ["patch", "-Np1", "--fuzz=0", "--no-backup-if-mismatch", "--reject-file=-", f"--input={patch}"]
     environment = {**os.environ, "LC_ALL": "C"}
@@ -262,30 +265,30 @@ def _patch(patch: pathlib.Path, directory: pathlib.Path, strict: bool = True) ->
         elif "FAILED at" in line or "can't find file" in line:
             rejected.append(f"{patch.name}: {current}: {line}")
     if done.returncode != 0 and (strict or not rejected):
-        raise Failed(rejected[0] if rejected else f"{patch.name}: {errors.one_line(done.stdout + done.stderr)}")
+        raise SeriesFailed(rejected[0] if rejected else f"{patch.name}: {errors.one_line(done.stdout + done.stderr)}")
     return rejected
 
 
 def _command(action: str, packages: pathlib.Path) -> str:
-    """Run `fpga-nova patch ACTION` as a process of its own and require success."""
-    command = [sys.executable, "-m", "fpga_nova.fpga_nova_cli", "patch", action, "--nova", str(packages)]
-    environment = {**os.environ, "PYTHONPATH": str(paths.CLONE)}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        raise Failed(f"{action}: {(done.stderr or done.stdout).strip()}")
-    return done.stdout
+    """Run `fpga-nova patch ACTION` and require success; return what it prints."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = fpga_nova.main(["patch", action, "--nova", str(packages)])
+    if code != 0:
+        raise SeriesFailed(f"{action}: {(err.getvalue() or out.getvalue()).strip()}")
+    return out.getvalue()
 
 
 def check_python(name: str, data: bytes) -> None:
     """Require that a patched file compiles and calls only seams that there are, imported at the top of the module.
 
-    :raises Failed: it does not
+    :raises SeriesFailed: it does not
     """
     try:
         module = ast.parse(data, name)
         compile(module, name, "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise Failed(f"{name} is no Python once patched: {error}") from error
+        raise SeriesFailed(f"{name} is no Python once patched: {error}") from error
     offered = {"fpga": _exported("seams"), "hooks": _exported("hooks")}
     imported = {
         alias.name
@@ -297,7 +300,7 @@ def check_python(name: str, data: bytes) -> None:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in offered:
             owner = node.value.id
             if owner not in imported or node.attr not in offered[owner]:
-                raise Failed(f"{name}, line {node.lineno}: there is no {owner}.{node.attr}")
+                raise SeriesFailed(f"{name}, line {node.lineno}: there is no {owner}.{node.attr}")
 
 
 def _exported(module: str) -> set[str]:
@@ -305,7 +308,7 @@ def _exported(module: str) -> set[str]:
     for statement in ast.parse((paths.CLONE / "fpga_nova" / "nova" / f"{module}.py").read_bytes()).body:
         if isinstance(statement, ast.Assign) and getattr(statement.targets[0], "id", None) == "__all__":
             return set(ast.literal_eval(statement.value))
-    raise Failed(f"fpga_nova/nova/{module}.py has no __all__")
+    raise SeriesFailed(f"fpga_nova/nova/{module}.py has no __all__")
 
 
 def _write(path: pathlib.Path, text: str) -> bool:

@@ -15,7 +15,7 @@ import pathlib
 import re
 import subprocess
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Iterable, Mapping
 
 import yaml
 
@@ -24,9 +24,11 @@ from fpga_nova.patcher import functions
 
 # "+++ b/compute/manager.py", with an optional tab and time stamp.
 _TARGET = re.compile(r"^\+\+\+ b/([^\t\n]+)", re.MULTILINE)
+# A line that a patch adds and that no Nova has by itself.
+_OWN_LINE = re.compile(r"^\+(?!\+\+ )(.*fpga.*)$", re.MULTILINE)
 
 
-class DoesNotApply(errors.FpgaError):
+class PatchesDoNotFit(errors.FpgaError):
     """The patches do not fit the files as they are."""
 
 
@@ -76,32 +78,35 @@ class Series:
         patches = {patch for release in self.releases.values() for patch in release.patches}
         return sorted({name for patch in patches for name in _TARGET.findall(patch.read_text(encoding="utf-8"))})
 
-    def apply_to(
-        self, version: str, read: Callable[[str], bytes | None], backwards: bool = False
-    ) -> dict[str, bytes | None]:
+    def apply_to(self, version: str, read: functions.Reader, backwards: bool = False) -> dict[str, bytes | None]:
         """Return what the patches make of each file of :meth:`files`; None for a file that would go.
 
         :param version: of that Nova
         :param read: gives the bytes of a file, None where there is none
         :param backwards: take the patches out instead
-        :raises DoesNotApply: with what patch(1) said of the first patch that does not fit
+        :raises PatchesDoNotFit: with what patch(1) said of the first patch that does not fit
         :raises NotSupported: by :meth:`release`
         :raises fpga_nova.errors.ConfigurationInvalid: there is no patch(1)
         """
         patches = self.release(version).patches
-        names = self.files()
-        with tempfile.TemporaryDirectory(prefix="fpga-nova-") as directory:
-            copy = pathlib.Path(directory)
-            for name in names:
-                data = read(name)
-                if data is not None:
-                    (copy / name).parent.mkdir(parents=True, exist_ok=True)
-                    (copy / name).write_bytes(data)
-            for patch in reversed(patches) if backwards else patches:
-                _run_patch(patch, copy, backwards)
-            return {name: (copy / name).read_bytes() if (copy / name).is_file() else None for name in names}
+        files = {name: read(name) for name in self.files()}
+        return run_patches(reversed(patches) if backwards else patches, files, backwards)
 
-    def tried_on(self, version: str, before: Callable[[str], bytes | None], after: Mapping[str, bytes | None]) -> str:
+    def files_with_traces(self, read: functions.Reader) -> list[str]:
+        """Return the files that have a line which only the patches add.
+
+        :param read: gives the bytes of a file, None where there is none
+        """
+        patches = {patch for release in self.releases.values() for patch in release.patches}
+        ours = {line for patch in patches for line in _OWN_LINE.findall(patch.read_text(encoding="utf-8"))}
+        found = []
+        for name in self.files():
+            lines = (read(name) or b"").decode(errors="replace").splitlines()
+            if not ours.isdisjoint(lines):
+                found.append(name)
+        return found
+
+    def tried_on(self, version: str, before: functions.Reader, after: Mapping[str, bytes | None]) -> str:
         """Return the release that the series was tried on and whose functions this Nova has.
 
         :param version: of this Nova
@@ -136,6 +141,27 @@ def load(directory: pathlib.Path | None = None) -> Series:
         raise errors.ConfigurationInvalid(f"the patch series in {directory} cannot be read: {error}") from error
 
 
+def run_patches(
+    patches: Iterable[pathlib.Path], files: Mapping[str, bytes | None], backwards: bool
+) -> dict[str, bytes | None]:
+    """Return what patches make of `files`, bytes by path; None stands for a file that is not there.
+
+    :param patches: in the order in which they are run
+    :param backwards: take them out instead
+    :raises PatchesDoNotFit: with what patch(1) said of the first that does not fit
+    :raises fpga_nova.errors.ConfigurationInvalid: there is no patch(1)
+    """
+    with tempfile.TemporaryDirectory(prefix="fpga-nova-") as directory:
+        copy = pathlib.Path(directory)
+        for name, data in files.items():
+            if data is not None:
+                (copy / name).parent.mkdir(parents=True, exist_ok=True)
+                (copy / name).write_bytes(data)
+        for patch in patches:
+            _run_patch(patch, copy, backwards)
+        return {name: (copy / name).read_bytes() if (copy / name).is_file() else None for name in files}
+
+
 def _run_patch(patch: pathlib.Path, directory: pathlib.Path, backwards: bool) -> None:
     """Run patch(1) in `directory`.
 
@@ -149,7 +175,7 @@ def _run_patch(patch: pathlib.Path, directory: pathlib.Path, backwards: bool) ->
     except FileNotFoundError as error:
         raise errors.ConfigurationInvalid("patch(1) is not installed; on Debian: apt-get install patch") from error
     if done.returncode != 0:
-        raise DoesNotApply(f"{patch.name} does not apply: {_first_complaint(done.stdout + done.stderr)}")
+        raise PatchesDoNotFit(f"{patch.name} does not apply: {_first_complaint(done.stdout + done.stderr)}")
 
 
 def _first_complaint(output: str) -> str:

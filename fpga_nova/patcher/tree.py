@@ -1,10 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Applies the series to a Nova and takes it out again, all or nothing, whenever it is killed.
-
-An apply stages everything in the record first: the bytes from before and the bytes to come. Writing `record.json`
-(phase "applying") is the point of no return; from there each file is replaced atomically, and a later apply goes on
-where a killed one stopped, a later revert takes it back. A revert is the same the other way.
-"""
+"""One Nova and the series: what it is, whether the series fits, apply and revert."""
 
 from __future__ import annotations
 
@@ -13,17 +8,16 @@ import dataclasses
 import enum
 import fcntl
 import os
-import pathlib
-import py_compile
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from fpga_nova import errors
+from fpga_nova.patcher import by_hand, changes
 from fpga_nova.patcher import record as records
+from fpga_nova.patcher.by_hand import HandPatched
+from fpga_nova.patcher.functions import Reader
 from fpga_nova.patcher.locate import Nova
 from fpga_nova.patcher.record import Phase, Record
-from fpga_nova.patcher.series import DoesNotApply, NotSupported, Series
+from fpga_nova.patcher.series import NotSupported, PatchesDoNotFit, Series
 
 
 class Refused(errors.FpgaError):
@@ -44,13 +38,13 @@ class State(enum.Enum):
 class Status:
     """A state, and what a person should know about it.
 
-    :param by_hand: the patch was applied with patch(1), so there is no record
+    :param by_hand: what was applied with patch(1), if there is no record of it
     :param replaced: another installation of Nova was put over the patched one
     """
 
     state: State
     text: str
-    by_hand: bool = False
+    by_hand: HandPatched | None = None
     replaced: bool = False
 
 
@@ -97,7 +91,7 @@ class Tree:
         status = self.status()
         if status.state is State.APPLIED:
             return "already applied"
-        if status.state is State.PARTLY:
+        if status.state is State.PARTLY and status.by_hand is None:
             return status.text
         self.series.release(self.nova.version)
         names, like = self._plan(self._source(status, records.load(self.nova.package)))
@@ -118,17 +112,19 @@ class Tree:
                 if others:
                     raise Refused(f"changed after an apply was cut short: {', '.join(others)}; see `revert`")
                 self._require_writable()
-                return self._roll_forward(record)
+                return changes.roll_forward(self.nova.package, record)
             self.series.release(self.nova.version)
             if record is not None and record.phase is Phase.REVERTING:
                 self._require_writable()
-                self._roll_back(record, overwrite=False)
+                changes.roll_back(self.nova.package, record, overwrite=False)
                 record = None
             after, _ = self._plan(self._source(status, record))
             self._require_writable()
+            if status.by_hand is not None:
+                record = self._stage_way_back(status.by_hand)
             if record is not None:
-                self._roll_back(record, overwrite=False)
-            return self._roll_forward(self._stage(after))
+                changes.roll_back(self.nova.package, record, overwrite=False)
+            return changes.roll_forward(self.nova.package, changes.stage(self.nova.package, self.nova.version, after))
 
     def revert(self, force: bool = False) -> list[str]:
         """Put the files back as they were before the patch; return what was done, nothing where there was no patch.
@@ -139,18 +135,12 @@ class Tree:
         with self._locked():
             record = records.load(self.nova.package)
             if record is None:
-                status = self._status_without_record()
-                if status.by_hand:
-                    raise Refused(
-                        "the patch was not applied by this command; take it out with `patch -Rp1 -i` of each patch in "
-                        "the reverse order"
-                    )
-                return []
+                return self._revert_without_record()
             others = [] if self._replaced(record) else self._others(record)
             if others and not force:
                 raise Refused(f"changed since they were patched: {', '.join(others)}; --force discards those changes")
             self._require_writable()
-            return self._roll_back(record, overwrite=force)
+            return changes.roll_back(self.nova.package, record, overwrite=force)
 
     # Looking.
 
@@ -177,16 +167,19 @@ class Tree:
             return f"it is not patched now, and `apply` would be refused: {error}"
         return "it is not patched now; `apply` patches it again"
 
-    def _replacement(self, record: Record) -> Callable[[str], bytes | None]:
+    def _replacement(self, record: Record) -> Reader:
         """Return what gives the files of a Nova that was replaced, without what an earlier patch added."""
         stale = {f.path for f in record.files if f.before is None and self._hash(f.path) == f.after}
         return lambda name: None if name in stale else self._bytes(name)
 
-    def _source(self, status: Status, record: Record | None) -> Callable[[str], bytes | None]:
+    def _source(self, status: Status, record: Record | None) -> Reader:
         """Return what gives the files as they will be when an apply begins its work.
 
-        :raises Refused: the Nova was changed by someone since it was patched
+        :raises Refused: the Nova was changed by another hand since it was patched
         """
+        if status.by_hand is not None:
+            originals = status.by_hand.originals
+            return lambda name: originals[name] if name in originals else self._bytes(name)
         if record is None:
             return self._bytes
         if status.state is State.OTHER_PATCHES:
@@ -199,7 +192,7 @@ class Tree:
         path = self.nova.package / name
         return path.read_bytes() if path.is_file() else None
 
-    def _originals(self, record: Record) -> Callable[[str], bytes | None]:
+    def _originals(self, record: Record) -> Reader:
         """Return what gives each file as it was before the patch."""
         before = {file.path: file.before for file in record.files}
 
@@ -214,7 +207,7 @@ class Tree:
         """Return whether the series, as it is now, makes something else of the files than what the record has."""
         try:
             after = self.series.apply_to(record.nova_version, self._originals(record))
-        except (DoesNotApply, NotSupported):
+        except (PatchesDoNotFit, NotSupported):
             return True
         now = {name: records.digest(data) for name, data in after.items() if data is not None}
         return now != {file.path: file.after for file in record.files}
@@ -222,13 +215,37 @@ class Tree:
     def _status_without_record(self) -> Status:
         try:
             self.series.apply_to(self.nova.version, self._bytes)
-        except DoesNotApply as error:
-            try:
-                self.series.apply_to(self.nova.version, self._bytes, backwards=True)
-            except DoesNotApply:
-                return Status(State.CHANGED, f"neither patched nor as released: {error}")
-            return Status(State.APPLIED, "patched, but not by this command: there is no record", by_hand=True)
+        except PatchesDoNotFit as error:
+            found = by_hand.find(self.series, self.nova.version, self._bytes)
+            if found is None:
+                return Status(State.CHANGED, f"neither patched nor as released: {error}{self._traces()}")
+            text = "patched by hand, with patch(1), so there is no record"
+            if not found.missing:
+                return Status(State.APPLIED, f"{text}; `revert` takes it back all the same", found)
+            text = f"{text}, and it lacks {', '.join(found.missing)}"
+            return Status(State.PARTLY, f"{text}; `apply` completes the patch, `revert` takes it back", found)
         return Status(State.NOT_APPLIED, "not patched")
+
+    def _traces(self) -> str:
+        """Return which files have lines of the patch, as the end of a sentence; nothing where none has."""
+        found = self.series.files_with_traces(self._bytes)
+        return f"; lines of the patch are in {', '.join(found)}" if found else ""
+
+    def _revert_without_record(self) -> list[str]:
+        status = self._status_without_record()
+        if status.by_hand is not None:
+            self._require_writable()
+            return changes.roll_back(self.nova.package, self._stage_way_back(status.by_hand), overwrite=False)
+        # A Nova with changes of others and without ours has nothing to take back.
+        if status.state is State.CHANGED and self._traces():
+            raise Refused(
+                f"{status.text}; there is no record of what they were before, and they are not as the patches make "
+                "them; put Nova's own files back, by installing its package again"
+            )
+        return []
+
+    def _stage_way_back(self, found: HandPatched) -> Record:
+        return changes.stage_way_back(self.nova.package, self.nova.version, found.originals)
 
     def _require_writable(self) -> None:
         package = self.nova.package
@@ -236,7 +253,7 @@ class Tree:
             if not os.access(directory, os.W_OK):
                 raise Refused(f"{directory} is not writable; run this as root or as the owner of that Nova")
 
-    def _plan(self, source: Callable[[str], bytes | None]) -> tuple[dict[str, bytes], str]:
+    def _plan(self, source: Reader) -> tuple[dict[str, bytes], str]:
         """Return the bytes to come of each file, and the release that this Nova is like: the dry run.
 
         :raises fpga_nova.errors.FpgaError: the series does not apply, or was not tried on such a Nova
@@ -244,8 +261,6 @@ class Tree:
         after = self.series.apply_to(self.nova.version, source)
         like = self.series.tried_on(self.nova.version, source, after)
         return {name: data for name, data in after.items() if data is not None}, like
-
-    # Doing.
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
@@ -259,104 +274,3 @@ class Tree:
             yield
         finally:
             os.close(descriptor)
-
-    def _stage(self, after: dict[str, bytes]) -> Record:
-        """Store everything that an apply and a later revert need; return the record, committed."""
-        package = self.nova.package
-        records.drop(package)
-        files = []
-        caches: dict[str, records.Metadata] = {}
-        for name, data in after.items():
-            path = package / name
-            before = path.read_bytes() if path.is_file() else None
-            records.keep(package, "after", name, data)
-            if before is not None:
-                records.keep(package, "before", name, before)
-                for cache in self._caches(name):
-                    records.keep(package, "before", cache, (package / cache).read_bytes())
-                    caches[cache] = records.Metadata.of(package / cache)
-            files.append(
-                records.File(
-                    name,
-                    None if before is None else records.digest(before),
-                    records.digest(data),
-                    None if before is None else records.Metadata.of(path),
-                )
-            )
-        record = Record(Phase.APPLYING, self.nova.version, tuple(files), caches)
-        records.save(package, record)
-        return record
-
-    def _roll_forward(self, record: Record) -> list[str]:
-        package = self.nova.package
-        done = []
-        for file in record.files:
-            path = package / file.path
-            records.sweep(path)
-            if self._hash(file.path) != file.after:
-                records.place(path, records.kept(package, "after", file.path), self._metadata_after(file))
-            # Compiled files that are not checked against their source (PEP 552) would hide the patch for good.
-            self._remove_caches(file.path, record)
-            self._compile(file.path, record)
-            done.append(f"{'added' if file.before is None else 'changed'} {file.path}")
-        records.save(package, dataclasses.replace(record, phase=Phase.APPLIED))
-        records.drop_part(package, "after")
-        return done
-
-    def _roll_back(self, record: Record, overwrite: bool) -> list[str]:
-        package = self.nova.package
-        records.save(package, dataclasses.replace(record, phase=Phase.REVERTING))
-        done = []
-        for file in record.files:
-            path = package / file.path
-            records.sweep(path)
-            if self._hash(file.path) not in (file.before, file.after) and not overwrite:
-                continue
-            if file.before is None:
-                records.remove(path)
-                done.append(f"removed {file.path}")
-            elif self._hash(file.path) != file.before:
-                records.place(path, records.kept(package, "before", file.path), file.metadata)
-                done.append(f"restored {file.path}")
-            elif records.Metadata.of(path) != file.metadata:
-                continue  # the same bytes, but put there by another installation, which has its own compiled files
-            self._remove_caches(file.path, record)
-            for cache in self._caches_of(file.path, record.caches):
-                if (package / cache).parent.is_dir():  # somebody may have removed all compiled files meanwhile
-                    records.place(package / cache, records.kept(package, "before", cache), record.caches[cache])
-        records.drop(package)
-        return done
-
-    def _metadata_after(self, file: records.File) -> records.Metadata:
-        """Return mode and owner for a patched file: its own, or for an added one those of its neighbours."""
-        neighbour = self.nova.package / "__init__.py"
-        metadata = file.metadata or records.Metadata.of(neighbour)
-        return dataclasses.replace(metadata, mtime_ns=time.time_ns())
-
-    def _remove_caches(self, name: str, record: Record) -> None:
-        for cache in self._caches(name):
-            records.remove(self.nova.package / cache)
-        for cache in self._caches_of(name, record.caches):
-            records.sweep(self.nova.package / cache)
-
-    def _compile(self, name: str, record: Record) -> None:
-        """Compile a patched file for this interpreter if it was compiled before: who runs Nova may not write here."""
-        staged = self.nova.package / records.DIRECTORY / "compiled"
-        for cache in self._caches_of(name, record.caches):
-            if cache.endswith(f".{sys.implementation.cache_tag}.pyc") and (self.nova.package / cache).parent.is_dir():
-                path = str(self.nova.package / name)
-                py_compile.compile(path, cfile=str(staged), dfile=path, doraise=True)
-                metadata = dataclasses.replace(record.caches[cache], mtime_ns=time.time_ns())
-                records.place(self.nova.package / cache, staged.read_bytes(), metadata)
-                records.remove(staged)
-
-    def _caches(self, name: str) -> list[str]:
-        """Return the compiled files of `name` that are there, relative to the package."""
-        path = self.nova.package / name
-        found = (path.parent / "__pycache__").glob(f"{path.stem}.*.pyc")
-        return sorted(str(cache.relative_to(self.nova.package)) for cache in found)
-
-    @staticmethod
-    def _caches_of(name: str, caches: dict[str, records.Metadata]) -> list[str]:
-        path = pathlib.PurePath(name)
-        return [c for c in caches if pathlib.PurePath(c).match(str(path.parent / "__pycache__" / f"{path.stem}.*.pyc"))]

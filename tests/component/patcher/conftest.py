@@ -3,17 +3,21 @@
 
 from __future__ import annotations
 
+import compileall
+import contextlib
+import dataclasses
 import importlib.metadata
 import importlib.util
+import io
 import os
 import pathlib
 import shutil
 import subprocess
-import sys
 
 import pytest
 
 from build_scripts import patches
+from fpga_nova.fpga_nova_cli import main
 from fpga_nova.patcher import locate, record, series, tree
 
 ROOT = pathlib.Path(__file__).resolve().parents[3]
@@ -26,9 +30,17 @@ def copy_files(source: pathlib.Path, target: pathlib.Path, names: list[str]) -> 
             shutil.copy2(source / name, target / name)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_fsync():
+    """Keep the disk out of it: no test here cuts the power, and a busy disk takes milliseconds for each file."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
+
+
 @pytest.fixture(scope="session")
 def pristine(tmp_path_factory):
-    """A directory like a site-packages with what the series touches of Nova, as released, and compiled files."""
+    """A directory like a site-packages with what the series touches of Nova, as released, and some compiled files."""
     spec = importlib.util.find_spec("nova")
     assert spec is not None and spec.origin is not None, "these tests need the package nova"
     source = pathlib.Path(spec.origin).parent
@@ -43,7 +55,9 @@ def pristine(tmp_path_factory):
         # This environment's Nova is patched, as the one of a cloud made here is: the copy is taken back.
         shutil.copytree(source / record.DIRECTORY, package / record.DIRECTORY)
         tree.Tree(locate.find(packages), series.load()).revert(force=True)
-    subprocess.run([sys.executable, "-m", "compileall", "-q", str(package)], check=True)
+    # The largest files are left out, as each apply compiles what was compiled before.
+    compileall.compile_dir(package / "scheduler", quiet=1)
+    compileall.compile_file(package / "objects" / "instance.py", quiet=1)
     return packages
 
 
@@ -65,8 +79,37 @@ def contents(directory: pathlib.Path) -> dict[str, tuple[bytes, int, int, int, i
     return found
 
 
-def fpga_nova(*arguments: object, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-    """Run the command as an operator does, as a process of its own."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [python, "-m", "fpga_nova.fpga_nova_cli", "patch", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+def sources(directory: pathlib.Path) -> dict[str, bytes]:
+    """Return the bytes of each file of Python below `directory`, what a record keeps aside."""
+    paths = [path for path in directory.rglob("*.py") if record.DIRECTORY not in path.parts]
+    return {str(path.relative_to(directory)): path.read_bytes() for path in paths}
+
+
+def patch_by_hand(packages: pathlib.Path, *options: str, without: str = "", version: str = "34.0.0") -> None:
+    """Run patch(1) with each patch of the series.
+
+    :param options: further ones of patch(1); with -R in the reverse order
+    :param without: begin of the names of patches to leave out
+    """
+    names = series.load().release(version).patches
+    for patch in reversed(names) if "-R" in options else names:
+        if not (without and patch.name.startswith(without)):
+            command = ["patch", "-Np1", "--fuzz=0", "--no-backup-if-mismatch", "-s", *options, "-i", str(patch)]
+            subprocess.run(command, cwd=packages / "nova", check=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """How the command ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def fpga_nova(*arguments: object) -> Done:
+    """Run `fpga-nova patch` with these arguments, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main.main(["patch", *map(str, arguments)])
+    return Done(code, out.getvalue(), err.getvalue())

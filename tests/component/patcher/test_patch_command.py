@@ -3,26 +3,22 @@
 
 from __future__ import annotations
 
+import compileall
 import os
 import pathlib
 import pwd
+import py_compile
 import shutil
 import subprocess
 import sys
+import tempfile
 
 import pytest
 
 from fpga_nova.patcher import locate, record, series, tree
-from tests.component.patcher.conftest import ROOT, contents, fpga_nova
+from tests.component.patcher.conftest import ROOT, contents, fpga_nova, patch_by_hand
 
 ADDED = ["compute/fpga.py", "compute/hooks.py", "scheduler/filters/fpga_filter.py"]
-
-
-def patched_by_hand(packages: pathlib.Path, *options: str) -> None:
-    patches = series.load().release("34.0.0").patches
-    for patch in reversed(patches) if "-R" in options else patches:
-        command = ["patch", "-Np1", "--no-backup-if-mismatch", "-s", *options, "-i", patch]
-        subprocess.run(command, cwd=packages / "nova", check=True)
 
 
 def test_apply_and_revert(packages):
@@ -48,7 +44,7 @@ def test_apply_and_revert(packages):
     assert fpga_nova("revert", "--nova", packages).returncode == 0
 
 
-def test_an_older_series_is_replaced(packages, tmp_path):
+def test_apply_replaces_older_series(packages, tmp_path):
     """Nova was patched by a fpga-nova whose patches were others: status says so, apply replaces them."""
     before = contents(packages)
     older = pathlib.Path(shutil.copytree(ROOT / "patches", tmp_path / "patches"))
@@ -70,31 +66,17 @@ def test_an_older_series_is_replaced(packages, tmp_path):
 
 def test_same_bytes_as_patch_by_hand(packages, tmp_path):
     by_hand = pathlib.Path(shutil.copytree(packages, tmp_path / "by-hand"))
-    patched_by_hand(by_hand)
+    patch_by_hand(by_hand)
     fpga_nova("apply", "--nova", packages)
     for name in series.load().files():
         assert (packages / "nova" / name).read_bytes() == (by_hand / "nova" / name).read_bytes(), name
 
 
-def test_patched_by_hand_is_recognised(packages):
-    before = contents(packages)
-    patched_by_hand(packages)
-    status = fpga_nova("status", "--nova", packages)
-    assert (status.returncode, "not by this command" in status.stdout) == (0, True)
-    assert "already applied" in fpga_nova("apply", "--nova", packages).stdout
-    revert = fpga_nova("revert", "--nova", packages)
-    assert revert.returncode == 1
-    assert "patch -Rp1" in revert.stderr
-    patched_by_hand(packages, "-R")
-    assert {name: entry[0] for name, entry in contents(packages).items()} == {n: e[0] for n, e in before.items()}
-
-
 def test_compiled_files_never_hide_the_patch(packages):
     """Unchecked hash-based compiled files, as images and distributions have them, are not compared to the source."""
     package = packages / "nova"
-    subprocess.run(
-        [sys.executable, "-m", "compileall", "-q", "-f", "--invalidation-mode", "unchecked-hash", str(package)],
-        check=True,
+    compileall.compile_dir(
+        package / "scheduler", quiet=1, force=True, invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH
     )
     before = contents(packages)
     fpga_nova("apply", "--nova", packages)
@@ -106,7 +88,7 @@ def test_compiled_files_never_hide_the_patch(packages):
     assert contents(packages) == before
 
 
-def test_compiled_files_removed_by_someone(packages):
+def test_revert_where_compiled_files_were_removed(packages):
     fpga_nova("apply", "--nova", packages)
     for directory in [*packages.rglob("__pycache__")]:
         shutil.rmtree(directory)
@@ -115,7 +97,7 @@ def test_compiled_files_removed_by_someone(packages):
     assert fpga_nova("apply", "--nova", packages).returncode == 0
 
 
-def test_refuses_another_release(packages):
+def test_unsupported_release_is_refused(packages):
     (info,) = packages.glob("nova-*.dist-info")
     info.rename(packages / "nova-25.1.0.dist-info")
     (packages / "nova-25.1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: nova\nVersion: 25.1.0\n")
@@ -128,7 +110,7 @@ def test_refuses_another_release(packages):
     assert contents(packages) == before
 
 
-def test_refuses_what_does_not_apply(packages):
+def test_hunk_that_does_not_fit_is_refused(packages):
     claims = packages / "nova" / "compute" / "claims.py"
     claims.write_text(claims.read_text().replace("self._test_pci()]", "self._test_more()]"))
     before = contents(packages)
@@ -142,7 +124,7 @@ def test_refuses_what_does_not_apply(packages):
 
 
 @pytest.mark.parametrize("name", ["compute/claims.py", "compute/hooks.py"])
-def test_revert_refuses_what_was_changed_since(packages, name):
+def test_revert_of_changed_file_needs_force(packages, name):
     before = contents(packages)
     fpga_nova("apply", "--nova", packages)
     path = packages / "nova" / name
@@ -158,7 +140,7 @@ def test_revert_refuses_what_was_changed_since(packages, name):
 
 
 @pytest.mark.parametrize("version", ["34.0.0", "35.0.0"])
-def test_package_replaced_under_the_patch(packages, pristine, version):
+def test_status_tells_that_package_was_replaced(packages, pristine, version):
     """As pip and dpkg do it: their files are replaced, and what the series added stays."""
     fpga_nova("apply", "--nova", packages)
     for path in (pristine / "nova").rglob("*.py"):
@@ -193,7 +175,7 @@ def test_mode_and_owner_are_kept(packages):
     assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
 
 
-def test_finds_what_the_path_contains(packages):
+def test_path_may_be_package_or_its_parent(packages):
     for path in (packages, packages / "nova"):
         assert fpga_nova("status", "--nova", path).returncode == 3
     (info,) = packages.glob("nova-*.dist-info")
@@ -205,7 +187,7 @@ def test_finds_what_the_path_contains(packages):
     assert "there is no Nova at" in fpga_nova("status", "--nova", packages.parent).stderr
 
 
-def test_finds_the_nova_that_would_be_imported_without_importing_it(packages):
+def test_nova_of_interpreter_is_found_without_importing_it(packages):
     (packages / "nova" / "__init__.py").write_text("raise SystemExit('imported')\n")
     environment = {**os.environ, "PYTHONPATH": f"{packages}{os.pathsep}{ROOT}"}
     result = subprocess.run(
@@ -216,39 +198,31 @@ def test_finds_the_nova_that_would_be_imported_without_importing_it(packages):
     assert f"Nova 34.0.0 at {packages / 'nova'}" in result.stdout
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become someone else")
-def test_says_what_is_not_writable(packages, tmp_path):
-    nobody = pwd.getpwnam("nobody")
-    source = tmp_path / "source"  # the clone itself may be where only its owner can go
-    for part in ("fpga_nova", "patches"):
-        shutil.copytree(ROOT / part, source / part)
-    program = (
-        f"import os, sys; sys.path.insert(0, {str(source)!r});"
-        "from fpga_nova.patcher import series; from fpga_nova.fpga_nova_cli import main as cli, patch; series.load();"
-        f"os.setgid({nobody.pw_gid}); os.setuid({nobody.pw_uid});"
-        f"sys.exit(cli.main(['patch', 'apply', '--nova', {str(packages)!r}]))"
-    )
-    for directory in [source, packages, *packages.parents]:
-        if directory == pathlib.Path("/tmp"):
-            break
-        directory.chmod(0o755)
-    before = contents(packages)
-    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd="/", check=False)
-    assert result.returncode == 1
-    assert result.stderr.startswith(f"Error: {packages / 'nova'}")
-    assert "is not writable; run this as root" in result.stderr
-    assert contents(packages) == before
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_unwritable_directory_is_named(packages):
+    user = pwd.getpwnam("nobody")
+    # The clone itself, and pytest's own directory, may be where only their owner can go.
+    with tempfile.TemporaryDirectory() as directory:
+        open_to_all = pathlib.Path(directory)
+        open_to_all.chmod(0o755)
+        for part in ("fpga_nova", "patches"):
+            shutil.copytree(ROOT / part, open_to_all / "source" / part, ignore=shutil.ignore_patterns("__pycache__"))
+        copy = open_to_all / "site-packages"
+        shutil.copytree(packages, copy)
+        copy.chmod(0o755)
+        before = contents(copy)
+        result = subprocess.run(
+            [sys.executable, "-m", "fpga_nova.fpga_nova_cli", "patch", "apply", "--nova", str(copy)],
+            env={**os.environ, "PYTHONPATH": str(open_to_all / "source"), "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True, text=True, cwd="/", check=False, user=user.pw_uid, group=user.pw_gid, extra_groups=[],
+        )  # fmt: skip
+        assert result.returncode == 1
+        assert result.stderr.startswith(f"Error: {copy / 'nova'}")
+        assert "is not writable; run this as root" in result.stderr
+        assert contents(copy) == before
 
 
-def test_usage():
-    assert fpga_nova("frobnicate").returncode == 2
-    assert "exit codes" in fpga_nova("apply", "--help").stdout
-
-
-def test_without_the_patch_program(packages, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": str(tmp_path)}
-    result = subprocess.run(
-        [sys.executable, "-m", "fpga_nova.fpga_nova_cli", "patch", "apply", "--nova", str(packages)],
-        capture_output=True, text=True, env=environment, check=False,
-    )  # fmt: skip
+def test_without_patch_program_apply_names_its_package(packages, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = fpga_nova("apply", "--nova", packages)
     assert (result.returncode, "apt-get install patch" in result.stderr) == (1, True)

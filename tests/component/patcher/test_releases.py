@@ -3,18 +3,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import pathlib
 import re
 import shutil
 import subprocess
-import sys
+import textwrap
 
 import pytest
 
 from build_scripts import patches
 from build_scripts.lib import releases
 from fpga_nova.patcher import functions, series
-from tests.component.patcher.conftest import ROOT, contents, fpga_nova
+from tests.component.patcher.conftest import Done, contents, fpga_nova, patch_by_hand, sources
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +53,15 @@ def replace(path: pathlib.Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1))
 
 
-def tried_out(nova: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "build_scripts.patches", str(nova)]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def tried_out(nova: object) -> Done:
+    """Run `make patches NOVA=...` on a directory or an archive, in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = patches.main([str(nova)])
+    return Done(code, out.getvalue(), err.getvalue())
 
 
-def test_all_series_are_there():
+def test_series_is_for_every_release_from_26_to_34():
     tried = series.load().releases
     assert sorted(tried) == list(range(26, 35))
     assert releases.DEBIAN in tried[26].tried
@@ -72,7 +77,7 @@ def test_hunks_land_in_the_same_functions_of_every_release():
 
 
 @pytest.mark.parametrize("release", patches.tried())
-def test_applied_and_taken_back(a_copy, release):
+def test_release_is_patched_and_reverted(a_copy, release):
     packages = a_copy(release)
     before = contents(packages)
     assert patches.verify(packages) == f"{len(series.load().files())} files applied and taken back"
@@ -80,7 +85,7 @@ def test_applied_and_taken_back(a_copy, release):
 
 
 @pytest.mark.parametrize("release", patches.tried())
-def test_a_version_of_an_object_means_the_same_in_every_release(unpacked, release):
+def test_object_versions_mean_the_same_in_every_release(unpacked, release):
     """2.9 is an Instance with fpga_device everywhere, also where Nova's own is 2.7; see instance-2.7.patch."""
     nova = unpacked(release) / "nova"
     every = series.load()
@@ -96,7 +101,7 @@ def test_a_version_of_an_object_means_the_same_in_every_release(unpacked, releas
 
 
 @pytest.mark.parametrize("release", ["27.5.1", "34.0.0"])
-def test_line_numbers_are_those_of_the_newest_release(a_copy, release):
+def test_line_numbers_fit_the_newest_release(a_copy, release):
     packages = a_copy(release)
     for patch in series.load().release(release).patches:
         done = subprocess.run(
@@ -106,14 +111,46 @@ def test_line_numbers_are_those_of_the_newest_release(a_copy, release):
             assert "offset" not in done.stdout, "`make patches` has not been run"
 
 
-def test_an_older_release_with_the_same_functions(a_copy):
+def commands_of_readme(version: str) -> str:
+    """Return README's commands for patch(1), for this release."""
+    text = (patches.PATCHES.parent / "README.rst").read_text()
+    found = re.search(r"^( *)for name in database.*?^\1done", text, re.MULTILINE | re.DOTALL)
+    assert found is not None, "README has no loop for patch(1)"
+    loop = textwrap.dedent(found[0]).replace("/path/to/fpga-nova/patches", str(patches.PATCHES))
+    if version.startswith(("26.", "27.")):
+        assert "Nova 26 and 27" in text[found.start() - 500 : found.start()]
+        loop = loop.replace("instance-2.8", "instance-2.7")
+    return loop
+
+
+@pytest.mark.parametrize("release", ["34.0.0", "27.5.1", "26.3.0"])
+def test_loop_of_readme_makes_the_same_files_as_the_command(a_copy, release, tmp_path):
+    packages = a_copy(release)
+    by_hand = pathlib.Path(shutil.copytree(packages, tmp_path / "by-hand"))
+    subprocess.run(["sh", "-ec", commands_of_readme(release)], cwd=by_hand / "nova", check=True, capture_output=True)
+    assert fpga_nova("apply", "--nova", packages).returncode == 0
+    assert sources(by_hand) == sources(packages)
+    assert not [path for path in by_hand.rglob("*") if path.suffix in (".orig", ".rej")]
+
+
+def test_older_release_patched_by_hand_is_reverted(a_copy):
+    packages = a_copy("26.3.0")
+    before = sources(packages)
+    patch_by_hand(packages, version="26.3.0", without="instance")
+    status = fpga_nova("status", "--nova", packages)
+    assert (status.returncode, "and it lacks instance-2.7.patch" in status.stdout) == (4, True)
+    assert fpga_nova("revert", "--nova", packages).returncode == 0
+    assert sources(packages) == before
+
+
+def test_older_release_with_the_same_functions_is_patched(a_copy):
     packages = a_copy("33.0.1")
     check = fpga_nova("check", "--nova", packages)
     assert (check.returncode, "as in Nova 33.0.2" in check.stdout) == (0, True), check.stderr
     patches.verify(packages)
 
 
-def test_an_older_release_with_another_function(a_copy):
+def test_older_release_with_another_function_is_refused(a_copy):
     packages = a_copy("31.2.0")
     before = contents(packages)
     for action in ("check", "apply"):
@@ -127,7 +164,7 @@ def test_an_older_release_with_another_function(a_copy):
     assert contents(packages) == before
 
 
-def test_a_change_of_something_else_is_no_matter(packages):
+def test_change_beside_the_functions_is_patched(packages):
     rename(packages, "34.9.9")
     replace(packages / "nova/compute/claims.py", "class NopClaim", "OWN = 1\n\n\nclass NopClaim")
     assert fpga_nova("apply", "--nova", packages).returncode == 0
@@ -146,14 +183,14 @@ def test_a_change_of_something_else_is_no_matter(packages):
         ),
         # the hunk fits, but in another function
         ("compute/resource_tracker.py", "def _resource_change(", "def _changed(", "ResourceTracker._changed"),
-        # a field that somebody else added to the object
+        # a field that another party added to the object
         ("objects/instance.py", "    obj_extra_fields", "    obj_more = ()\n    obj_extra_fields", "Instance"),
         # not changed by a hunk, but called
         ("utils.py", "def get_root_helper():", "def get_root_helper(which=None):", "get_root_helper"),
         ("utils.py", "def get_root_helper():", "def root_helper():", "get_root_helper"),
     ],
 )
-def test_refuses_another_function_by_name(packages, path, old, new, name):
+def test_changed_function_is_refused_by_name(packages, path, old, new, name):
     replace(packages / "nova" / path, old, new)
     before = contents(packages)
     done = fpga_nova("apply", "--nova", packages)
@@ -162,14 +199,14 @@ def test_refuses_another_function_by_name(packages, path, old, new, name):
     assert contents(packages) == before
 
 
-def test_refuses_what_is_no_python(packages):
+def test_file_that_is_not_python_is_refused(packages):
     claims = packages / "nova/compute/claims.py"
     claims.write_text(claims.read_text() + "def (\n")
     done = fpga_nova("apply", "--nova", packages)
     assert (done.returncode, "claims.py is no Python that this interpreter" in done.stderr) == (1, True), done.stderr
 
 
-def test_the_next_release_is_tried(packages):
+def test_next_release_names_what_to_read(packages):
     rename(packages, "35.0.0")
     replace(
         packages / "nova/compute/claims.py", "        # If an individual", "        pass\n        # If an individual"
@@ -181,7 +218,7 @@ def test_the_next_release_is_tried(packages):
     assert done.stdout.count("\n") == 3
 
 
-def test_the_next_release_does_not_fit(packages):
+def test_next_release_names_hunks_that_do_not_fit(packages):
     rename(packages, "35.0.0")
     replace(packages / "nova/compute/claims.py", "self._test_pci()]", "self._test_more()]")
     replace(packages / "nova/objects/instance.py", "VERSION = '2.8'", "VERSION = '2.9'")
@@ -207,15 +244,15 @@ def test_the_next_release_does_not_fit(packages):
         ("def (\n", "is no Python once patched"),
     ],
 )
-def test_patched_files_are_looked_through(source, complaint):
+def test_call_of_a_missing_seam_is_found(source, complaint):
     if complaint is None:
         patches.check_python("x.py", source.encode())
     else:
-        with pytest.raises(patches.Failed, match=complaint):
+        with pytest.raises(patches.SeriesFailed, match=complaint):
             patches.check_python("x.py", source.encode())
 
 
-def test_only_a_release_of_nova_is_unpacked(tmp_path):
+def test_only_a_release_of_nova_is_tried(tmp_path):
     (tmp_path / "nova-1.zip").write_bytes(b"")
     assert tried_out(tmp_path / "nova-1.zip").stderr.endswith("neither a wheel nor an sdist nor a Debian package\n")
     assert "no Nova at" in tried_out(tmp_path).stderr

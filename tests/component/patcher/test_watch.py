@@ -7,7 +7,6 @@ installed in this environment, as `make tests` does it: what dpkg calls is not t
 
 from __future__ import annotations
 
-import os
 import pathlib
 import shutil
 import subprocess
@@ -15,7 +14,7 @@ import sys
 
 import pytest
 
-from tests.component.patcher.conftest import ROOT
+from tests.component.patcher.conftest import ROOT, Done, fpga_nova
 
 pytestmark = pytest.mark.skipif(shutil.which("dpkg-deb") is None, reason="dpkg is of Debian and its kin")
 
@@ -37,7 +36,7 @@ echo "starts with $(grep -c fpga.test_claim {claims}) patched claims"
 class Machine:
     """A dpkg with a database of its own, and packages of Nova for it."""
 
-    def __init__(self, directory: pathlib.Path, pristine: pathlib.Path) -> None:
+    def __init__(self, directory: pathlib.Path, pristine: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self.directory = directory
         self.pristine = pristine
         self.packages = directory / "dist-packages"
@@ -46,23 +45,18 @@ class Machine:
         for name in ("info", "updates", "triggers"):
             (database / name).mkdir(parents=True)
         (database / "status").touch()
-        self.environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "DPKG_ADMINDIR": str(database),
-            "DPKG_FORCE": "not-root,script-chrootless,bad-path",
-        }
+        monkeypatch.setenv("PYTHONPATH", str(ROOT))
+        monkeypatch.setenv("DPKG_ADMINDIR", str(database))
+        monkeypatch.setenv("DPKG_FORCE", "not-root,script-chrootless,bad-path,unsafe-io")
 
     def run(self, *command: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [str(part) for part in command], capture_output=True, text=True, env=self.environment, check=False
-        )
+        return subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
 
-    def patch(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        return self.run(sys.executable, "-m", "fpga_nova.fpga_nova_cli", "patch", *arguments)
+    def patch(self, *arguments: object) -> Done:
+        return fpga_nova(*arguments)
 
     def status(self) -> int:
-        return self.patch("status", "--nova", self.packages).returncode
+        return fpga_nova("status", "--nova", self.packages).returncode
 
     def install(self, version: str, claims: tuple[str, str] = ("", "")) -> subprocess.CompletedProcess[str]:
         """Install Nova and a service of it, with `claims` replaced in claims.py; dpkg must end well."""
@@ -92,16 +86,16 @@ class Machine:
 
 
 @pytest.fixture
-def machine(pristine, tmp_path):
+def machine(pristine, tmp_path, monkeypatch):
     """A machine with a patched Nova of a package, and no watch."""
-    machine = Machine(tmp_path, pristine)
+    machine = Machine(tmp_path, pristine, monkeypatch)
     machine.install("1")
     done = machine.patch("apply", "--nova", machine.packages)
     assert done.returncode == 0, done.stderr
     return machine
 
 
-def test_without_a_watch_status_tells(machine):
+def test_status_tells_of_an_upgrade_without_a_watch(machine):
     done = machine.install("2")
     assert "fpga-nova" not in done.stdout + done.stderr
     status = machine.patch("status", "--nova", machine.packages)
@@ -109,7 +103,7 @@ def test_without_a_watch_status_tells(machine):
     assert machine.patch("watch").stdout == "watch: off\n"
 
 
-def test_reapply_comes_before_the_services_start(machine):
+def test_reapply_patches_before_services_start(machine):
     done = machine.patch("watch", "reapply", "--nova", machine.packages)
     assert (done.returncode, done.stdout) == (0, "watch: reapply\n"), done.stderr
     done = machine.install("2", ("# All Rights Reserved.", "# Changed by an update"))
@@ -126,7 +120,7 @@ def test_reapply_comes_before_the_services_start(machine):
     assert machine.status() == 3
 
 
-def test_warn_leaves_it_to_the_operator(machine):
+def test_warn_leaves_the_upgraded_nova_alone(machine):
     machine.patch("watch", "warn", "--nova", machine.packages)
     done = machine.install("2")
     assert "*** fpga-nova: WARNING: Nova 34.0.0" in done.stderr
@@ -138,7 +132,7 @@ def test_warn_leaves_it_to_the_operator(machine):
     assert machine.patch("upgraded", "--nova", machine.packages).returncode == 0
 
 
-def test_reapply_that_does_not_fit_is_loud_and_dpkg_goes_on(machine):
+def test_reapply_that_does_not_fit_warns_and_dpkg_goes_on(machine):
     machine.patch("watch", "reapply", "--nova", machine.packages)
     done = machine.install("2", ("self._test_pci()]", "self._test_more()]"))
     assert "runs WITHOUT the patch: compute.patch does not apply: compute/claims.py" in done.stderr
@@ -154,7 +148,7 @@ def test_reapply_that_does_not_fit_is_loud_and_dpkg_goes_on(machine):
     assert machine.status() == 0
 
 
-def test_reapply_refuses_a_function_that_is_another(machine):
+def test_reapply_refuses_a_changed_function(machine):
     """Every hunk fits, but what is around one is not what the series was tried on."""
     machine.patch("watch", "reapply", "--nova", machine.packages)
     done = machine.install("2", ("if len(reasons) > 0:", "if reasons:"))
@@ -163,7 +157,7 @@ def test_reapply_refuses_a_function_that_is_another(machine):
     assert (status.returncode, "compute/claims.py: Claim._claim_test" in status.stdout) == (5, True), status.stdout
 
 
-def test_fpga_nova_that_is_gone_does_not_stop_dpkg(machine, tmp_path):
+def test_missing_fpga_nova_does_not_stop_dpkg(machine, tmp_path):
     machine.patch("watch", "reapply", "--nova", machine.packages)
     script = tmp_path / "dpkg/info/fpga-nova-watch.postinst"
     assert sys.executable in script.read_text()
@@ -173,7 +167,7 @@ def test_fpga_nova_that_is_gone_does_not_stop_dpkg(machine, tmp_path):
     assert machine.status() == 5
 
 
-def test_modes_take_each_others_place(machine):
+def test_mode_replaces_another(machine):
     for mode in ("warn", "reapply", "reapply", "warn"):
         assert machine.patch("watch", mode, "--nova", machine.packages).stdout == f"watch: {mode}\n"
         assert machine.patch("watch").stdout == f"watch: {mode}\n"
@@ -183,26 +177,23 @@ def test_modes_take_each_others_place(machine):
     assert machine.run("dpkg-query", "--show", "fpga-nova-watch").returncode == 1
 
 
-def test_removed_nova(machine):
+def test_removed_nova_is_not_warned_of(machine):
     machine.patch("watch", "reapply", "--nova", machine.packages)
     done = machine.run("dpkg", "--purge", "nova-compute", "python3-nova")
     assert (done.returncode, "there is no Nova in" in done.stdout) == (0, True), done.stderr
     assert "WARNING" not in done.stderr.replace("dpkg: warning", "")
 
 
-def test_nova_of_no_package(machine, packages):
+def test_nova_without_a_package_is_refused(machine, packages):
     done = machine.patch("watch", "reapply", "--nova", packages)
     assert (done.returncode, done.stdout) == (1, "")
     assert "is of no Debian package" in done.stderr
     assert machine.patch("watch").stdout == "watch: off\n"
 
 
-def test_without_dpkg(packages, tmp_path):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PATH": str(tmp_path)}
-    done = subprocess.run(
-        [sys.executable, "-m", "fpga_nova.fpga_nova_cli", "patch", "watch"],
-        capture_output=True, text=True, env=environment, check=False,
-    )  # fmt: skip
+def test_without_dpkg_one_line_says_so(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = fpga_nova("watch")
     assert (done.returncode, done.stderr) == (
         1, "Error: there is no dpkg-query: only packages of Debian and its kin are watched\n",
     )  # fmt: skip
