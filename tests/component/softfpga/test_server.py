@@ -9,12 +9,14 @@ import pathlib
 import pwd
 import random
 import select
+import shutil
 import signal
 import socket
 import stat
 import struct
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 import zlib
@@ -22,6 +24,7 @@ from collections.abc import Iterator
 
 import pytest
 
+import fpga_nova
 from fpga_nova import errors, model
 from fpga_nova.devices import soft
 from fpga_nova.softfpga import client, python_process
@@ -395,6 +398,72 @@ def test_the_translator_is_confined(
     uid = pwd.getpwnam("nobody").pw_uid if ROOT else os.geteuid()
     with pytest.raises(errors.ProgrammingFailed, match=rf"iceunpack: Uid: {uid} {uid} {uid} {uid} NoNewPrivs: 1"):
         device.program(conftest.regions_of(device)[0], conftest.as_bitstream(tmp_path / "core.bin"))
+
+
+@pytest.fixture
+def private_directory() -> Iterator[pathlib.Path]:
+    """A directory that root alone can enter, as root's home is."""
+    with tempfile.TemporaryDirectory(prefix="private") as path:
+        yield pathlib.Path(path)
+
+
+@pytest.fixture
+def private_python(private_directory: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.Path:
+    """A Python below a directory that only root can enter, by which the soft FPGA then starts its processes."""
+    library = pathlib.Path(os.__file__).parent
+    python = private_directory / "bin" / library.name
+    python.parent.mkdir()
+    shutil.copy(pathlib.Path(sys.executable).resolve(), python)
+    (private_directory / "lib").mkdir()
+    (private_directory / "lib" / library.name).symlink_to(library)
+    code = "import os; print(os.__file__)"
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    if not done.stdout.startswith(str(private_directory)):
+        pytest.skip("this Python does not find its library beside itself")
+    monkeypatch.setattr(sys, "executable", str(python))
+    return private_directory
+
+
+def _private_python_error(private_python: pathlib.Path) -> str:
+    return (
+        rf"soft_user nobody cannot read the Python of fpga-cli, {private_python}/lib/[\w.]+, as {private_python} is "
+        r"closed to other users; run fpga-cli with a Python that every user can read"
+    )
+
+
+@pytest.mark.skipif(not ROOT, reason="others than root decode as themselves")
+def test_python_that_soft_user_cannot_read_is_named_by_the_translator(
+    tmp_path: pathlib.Path, run_path: pathlib.Path, private_python: pathlib.Path
+) -> None:
+    device = conftest.make_device(tmp_path, run_path)
+    with pytest.raises(errors.ProgrammingFailed, match=f"^{_private_python_error(private_python)}"):
+        device.program(conftest.regions_of(device)[0], CRC)
+
+
+@pytest.mark.skipif(not ROOT, reason="others than root serve as themselves")
+def test_python_that_soft_user_cannot_read_is_named_by_the_server(
+    crc: Programmed, private_python: pathlib.Path
+) -> None:
+    """The fabric is in the cache already, so the server is the first to meet it."""
+    with pytest.raises(errors.ProgrammingFailed, match=f"did not start: {_private_python_error(private_python)}"):
+        crc.device.program(crc.region, CRC)
+    crc.device.verify(crc.region, None)
+
+
+@pytest.mark.skipif(not ROOT, reason="others than root decode as themselves")
+def test_package_that_soft_user_cannot_read_does_no_harm(
+    tmp_path: pathlib.Path, run_path: pathlib.Path, private_directory: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """README's virtual environment may lie below root's home: its modules are imported before privileges are lost."""
+    package = pathlib.Path(fpga_nova.__file__).parent
+    shutil.copytree(package, private_directory / package.name, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(fpga_nova, "__file__", str(private_directory / package.name / "__init__.py"))
+    assert str(private_directory) in python_process.environment()["PYTHONPATH"]
+    device = conftest.make_device(tmp_path, run_path)
+    held = conftest.regions_of(device)[0]
+    device.program(held, CRC)
+    device.verify(held, CRC)
+    device.erase(held)
 
 
 def test_root_runs_no_tenants_code(state_path: pathlib.Path, run_path: pathlib.Path) -> None:

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import pwd
 
 import pytest
@@ -34,3 +35,24 @@ def test_root_becomes_the_configured_user() -> None:
 def test_user_that_cannot_be_is_refused(user: str, reason: str) -> None:
     with pytest.raises(errors.ConfigurationInvalid, match=f"soft_user: .*{reason}"):
         confinement.account_of(user)
+
+
+def test_python_that_the_user_cannot_read_is_named_with_what_closes_it(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    closed = tmp_path / "root"
+    module = closed / "lib/python3.11/os.py"
+    open_to_all = os.access
+    monkeypatch.setattr(
+        os, "access", lambda path, mode: closed not in (path, *path.parents) and open_to_all(path, mode)
+    )
+    monkeypatch.setattr(os, "getuid", lambda: pwd.getpwnam("nobody").pw_uid)
+    with pytest.raises(errors.ConfigurationInvalid) as caught:
+        confinement.check_python(module)
+    assert str(caught.value).startswith(
+        f"soft_user nobody cannot read the Python of fpga-cli, {module.parent}, as {closed} is closed to other users; "
+    )
+
+
+def test_python_that_the_user_can_read_is_accepted() -> None:
+    confinement.check_python(pathlib.Path(os.__file__))
