@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Packaging of fpga-nova."""
+"""Packaging of fpga-nova. The version comes from git's tags, see pyproject.toml."""
 
 import pathlib
 
+import setuptools_scm  # noqa: F401 - without it setuptools would call this version 0.0.0
 from setuptools import find_packages, setup
 
 HERE = pathlib.Path(__file__).parent
 
 setup(
     name="fpga-nova",
-    version="0.2.0.dev0",
     description="FPGAs as a resource of OpenStack Nova: scheduled, programmed, attached, accounted for, wiped",
     long_description=(HERE / "README.rst").read_text(encoding="utf-8"),
     long_description_content_type="text/x-rst",

@@ -24,7 +24,10 @@ SUITE = "bookworm"
 TOOLS = ("debootstrap", "docker.io")
 
 #: What docs/operator/install.rst tells to install for fpga-nova.
-FOR_FPGA_NOVA = ("patch", "python3-cliff", "python3-pip", "python3-prometheus-client", "python3-tqdm", "python3-wheel")
+FOR_FPGA_NOVA = (
+    *("patch", "python3-cliff", "python3-pip", "python3-prometheus-client"),
+    *("python3-setuptools-scm", "python3-tqdm", "python3-wheel"),
+)
 
 #: A controller and a compute host on one. Of the packages with a hypervisor in their name, which nova-compute wants one
 #: of, nova-compute-ironic is the one that brings none; the driver is the fake one.
