@@ -4,7 +4,7 @@
 ARG NOVA_IMAGE
 FROM ${NOVA_IMAGE}
 COPY fpga-nova /usr/src/fpga-nova
-# patch(1) and what fpga-nova imports are Debian's packages, put into the image before (see the manual).
+# The image has patch(1) and the packages that fpga-nova imports, from Debian (see the manual).
 RUN pip install --break-system-packages --no-deps --no-build-isolation /usr/src/fpga-nova \
  && fpga-nova patch apply \
  && fpga-nova patch status
