@@ -40,8 +40,16 @@ README = ROOT / "README.rst"
 OTHER_CODES = {0, 2, 130}
 
 
+#: The folders of the tree.
+TOPS = sorted(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith("."))
+
+
 def pages() -> list[pathlib.Path]:
-    return [README, *sorted(page for page in DOCS.rglob("*.rst") if "_build" not in page.parts)]
+    return [
+        README,
+        ROOT / "CONTRIBUTING.rst",
+        *sorted(page for page in DOCS.rglob("*.rst") if "_build" not in page.parts),
+    ]
 
 
 def relative(path: pathlib.Path) -> str:
@@ -151,12 +159,54 @@ def test_the_manifest_table_is_the_schema():
 @pytest.mark.parametrize("page", pages(), ids=relative)
 def test_paths_of_the_tree_exist(page):
     """What looks like a path of this tree is one; also in literal blocks."""
-    tops = "|".join(sorted(path.name for path in ROOT.iterdir() if path.is_dir() and not path.name.startswith(".")))
+    tops = "|".join(TOPS)
     text = page.read_text().replace("/path/to/fpga-nova/", " ")
     found = re.findall(rf"(?<![\w/.~<>-])((?:{tops})/[\w./-]*[\w/])", text)
-    # What is made by installing or building is not in the tree.
-    missing = [path for path in found if not (ROOT / path).exists() and not path.startswith("docs/_build")]
+    # What is made by installing or building is not in the tree; NAME and NN stand for any.
+    made = re.compile(r"docs/_build|.*\b(?:test_)?NAME\.|.*-NN\.")
+    missing = [path for path in found if not (ROOT / path).exists() and not made.match(path)]
     assert not missing
+
+
+#: Names of option namespaces and entry points, which look like modules and are none.
+NAMES = {"fpga_nova.host"}
+
+
+@pytest.mark.parametrize("page", pages(), ids=relative)
+def test_modules_exist(page):
+    """A dotted name of ours is a module, or something in one; also in literal blocks."""
+    found = re.findall(
+        r"(?<![\w./-])((?:fpga_nova|fpga_hooks|build_scripts|tests|benchmarks)(?:\.\w+)+)", page.read_text()
+    )
+    assert [name for name in sorted(set(found) - NAMES) if not resolves(name)] == []
+
+
+def resolves(name: str) -> bool:
+    if name.rpartition(".")[2] in ("py", "rst", "yaml"):  # a file's name
+        return True
+    module = name
+    while not is_module(module):
+        module = module.rpartition(".")[0]
+    rest = name[len(module) :].strip(".").split(".")
+    if rest == [""]:
+        return True
+    code = (ROOT / module.replace(".", "/")).with_suffix(".py")
+    code = code if code.exists() else ROOT / module.replace(".", "/") / "__init__.py"
+    return re.search(rf"\b{rest[0]}\b", code.read_text()) is not None
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / name.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").exists()
+
+
+@pytest.mark.parametrize("page", pages(), ids=relative)
+def test_python_files_exist(page):
+    """A Python file that is named without its folder is somewhere in the tree."""
+    known = {path.name for path in ROOT.glob("*.py")}
+    known |= {path.name for top in TOPS for path in (ROOT / top).rglob("*.py")}
+    found = re.findall(r"``(\w+\.py)``", page.read_text())
+    assert set(found) - known == set()
 
 
 def texts_of_the_code() -> str:
