@@ -27,19 +27,19 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.devices.common import entries
-from fpga_nova.devices.common.probed import PROBE_TIMEOUT, Probed
+from fpga_nova.devices.common import option_entries
+from fpga_nova.devices.common.probed_card import PROBE_TIMEOUT, ProbedCard
 from fpga_nova.driver import Device
 from fpga_nova.system.tool import Tool
 
 _FIELDS = {
-    "name": entries.NAME,
-    "tool": entries.PATH,
-    "vendor": entries.VENDOR,
-    "board": entries.WORD,
-    "type": entries.WORD,
-    "node": entries.PATH,
-    "pci": entries.PCI.optional(),
+    "name": option_entries.NAME,
+    "tool": option_entries.PATH,
+    "vendor": option_entries.VENDOR,
+    "board": option_entries.WORD,
+    "type": option_entries.WORD,
+    "node": option_entries.PATH,
+    "pci": option_entries.PCI.optional(),
 }
 _STATUS = re.compile(r"Used regions: (\d{1,2})/(\d{1,2})", re.ASCII)
 _LONGEST_ID = 256
@@ -60,14 +60,14 @@ class CommandDevice(Device):
             "the number of the region; pci: the card's PCI address, if it has one. For example `name=a "
             "tool=/opt/acme/fpga vendor=acme board=acme-x1 type=full node=/dev/acme{index}`. Read by fpga-cli.",
         ),
-        entries.timeout_option("command", 600),
+        option_entries.timeout_option("command", 600),
     )
 
     def discover(self) -> Sequence[model.Card]:
         """Return the configured cards whose tool answers to `status`."""
         cards = []
         for entry in self._entries():
-            probed = self._probed(entry)
+            probed = self._probed_card(entry)
             finding = probed.probe(lambda entry=entry: str(self._status(entry, PROBE_TIMEOUT)[1]))  # type: ignore[misc]
             if finding is not None:
                 slots = tuple(model.Slot(index, entry["type"]) for index in range(int(finding)))
@@ -78,7 +78,7 @@ class CommandDevice(Device):
         """Have the tool burn the file, and keep the id that it prints."""
         assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
         entry = self._entry(region)
-        with self._probed(entry).alone(self._patience):
+        with self._probed_card(entry).exclusive(self._patience):
             self._status(entry)
             path = self._id_path(entry, region)
             if path.exists():
@@ -97,9 +97,9 @@ class CommandDevice(Device):
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
         """See that the tool's count of used regions agrees with the ids that it gave us."""
         entry = self._entry(region)
-        with self._probed(entry).alone(self._patience):
+        with self._probed_card(entry).exclusive(self._patience):
             used, _ = self._status(entry)
-            known = sum(1 for path in self._probed(entry).directory.glob("id-*") if path.stat().st_size)
+            known = sum(1 for path in self._probed_card(entry).directory.glob("id-*") if path.stat().st_size)
             held = self._id(entry, region)
         if bitstream is None:
             if held is not None or used > known:
@@ -110,7 +110,7 @@ class CommandDevice(Device):
     def erase(self, region: model.Region) -> None:
         """Have the tool erase the region whose id it gave; with no id there is nothing to erase."""
         entry = self._entry(region)
-        with self._probed(entry).alone(self._patience):
+        with self._probed_card(entry).exclusive(self._patience):
             self._status(entry)
             held = self._id(entry, region)
             if held is not None:
@@ -128,26 +128,26 @@ class CommandDevice(Device):
         return self.conf.command_timeout + self.conf.lock_timeout
 
     def _entries(self) -> list[dict[str, str]]:
-        return entries.read("command_card", self.conf.command_card, _FIELDS)
+        return option_entries.read("command_card", self.conf.command_card, _FIELDS)
 
     def _entry(self, region: model.Region) -> dict[str, str]:
-        return entries.of_card(self._entries(), "command", region.card_id)
+        return option_entries.entry_of_card(self._entries(), "command", region.card_id)
 
-    def _probed(self, entry: dict[str, str]) -> Probed:
-        return Probed(self.state_path / "command" / entry["name"])
+    def _probed_card(self, entry: dict[str, str]) -> ProbedCard:
+        return ProbedCard(self.state_path / "command" / entry["name"])
 
     def _tool(self, entry: dict[str, str]) -> Tool:
         return Tool("command_card", entry["tool"], self.conf.command_timeout, self.state_path)
 
     def _status(self, entry: dict[str, str], timeout: float | None = None) -> tuple[int, int]:
-        out = self._tool(entry).call(["status"], errors.DeviceNotAccessible, timeout=timeout).out
+        out = self._tool(entry).call(["status"], errors.DeviceNotAccessible, timeout=timeout).stdout
         match = _STATUS.fullmatch(out.strip())
         if match is None or not 0 <= int(match[1]) <= int(match[2]) or int(match[2]) == 0:
             raise errors.DeviceNotAccessible(f"{entry['tool']} status said {out[:80]!r}, not 'Used regions: 1/2'")
         return int(match[1]), int(match[2])
 
     def _id_path(self, entry: dict[str, str], region: model.Region) -> pathlib.Path:
-        return self._probed(entry).directory / f"id-{region.index}"
+        return self._probed_card(entry).directory / f"id-{region.index}"
 
     def _id(self, entry: dict[str, str], region: model.Region) -> str | None:
         """Return the id that the tool gave for `region`, if it is one that can be handed back to it."""

@@ -34,7 +34,7 @@ from collections.abc import Iterator, Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.devices.common import entries, identity, sysfs
+from fpga_nova.devices.common import identity, option_entries, sysfs
 from fpga_nova.driver import Device
 from fpga_nova.system.tool import Tool
 
@@ -42,7 +42,7 @@ LOG = logging.getLogger(__name__)
 
 REGION_TYPE = "afu"
 
-_BLANK_FIELDS = {"interface": entries.UUID, "function": entries.UUID, "file": entries.PATH}
+_BLANK_FIELDS = {"interface": option_entries.UUID, "function": option_entries.UUID, "file": option_entries.PATH}
 
 #: Boards by PCI vendor and device (linux drivers/fpga/dfl-pci.c); others are named pci-VENDOR-DEVICE.
 BOARDS = {
@@ -78,7 +78,7 @@ class DflDevice(Device):
             help="The executable of dfl_loader, if it is not found by its name in the system's directories: an "
             "absolute path. Read by fpga-cli.",
         ),
-        entries.timeout_option("dfl", 300),
+        option_entries.timeout_option("dfl", 300),
         sysfs.root_option("dfl"),
     )
 
@@ -115,14 +115,14 @@ class DflDevice(Device):
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
         """Load the image into the card's port 0."""
         assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
-        identity.of_function(bitstream, self._blank(region)["function"])
+        identity.expected_by_function_id(bitstream, self._blank(region)["function"])
         self._base(region)
         self._load(region, str(bitstream.path.absolute()), errors.ProgrammingFailed)
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
         """Compare the card's afu_id with the function's UUID, or the blank's."""
         base = self._base(region)
-        expected = identity.of_function(bitstream, self._blank(region)["function"])
+        expected = identity.expected_by_function_id(bitstream, self._blank(region)["function"])
         port = self._port(base)
         held = sysfs.uuid(port / "afu_id") if port else None
         if held == _DEAD:
@@ -178,7 +178,7 @@ class DflDevice(Device):
         return None
 
     def _blanks(self) -> dict[str | None, dict[str, str]]:
-        read = entries.read("dfl_blank", self.conf.dfl_blank, _BLANK_FIELDS)
+        read = option_entries.read("dfl_blank", self.conf.dfl_blank, _BLANK_FIELDS)
         return {entry["interface"]: entry for entry in read}
 
     def _blank(self, region: model.Region) -> dict[str, str]:

@@ -33,23 +33,23 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.devices.common import entries, identity, sysfs
-from fpga_nova.devices.common.probed import Probed
+from fpga_nova.devices.common import identity, option_entries, sysfs
+from fpga_nova.devices.common.probed_card import ProbedCard
 from fpga_nova.driver import Device
 from fpga_nova.system import uuids
 from fpga_nova.system.tool import Tool
 
-_KERNEL_NAME = entries.Field(re.compile(r"[a-z][a-z_]{0,15}[0-9]{1,4}", re.ASCII), "a name that the kernel gave")
+_KERNEL_NAME = option_entries.Field(re.compile(r"[a-z][a-z_]{0,15}[0-9]{1,4}", re.ASCII), "a name that the kernel gave")
 _FIELDS = {
-    "name": entries.NAME,
+    "name": option_entries.NAME,
     "region": _KERNEL_NAME,
     "manager": _KERNEL_NAME,
-    "vendor": entries.VENDOR,
-    "board": entries.WORD,
-    "type": entries.WORD,
-    "blank": entries.PATH,
-    "blank_function": entries.UUID,
-    "node": entries.PATH,
+    "vendor": option_entries.VENDOR,
+    "board": option_entries.WORD,
+    "type": option_entries.WORD,
+    "blank": option_entries.PATH,
+    "blank_function": option_entries.UUID,
+    "node": option_entries.PATH,
 }
 
 
@@ -74,7 +74,7 @@ class FpgaRegionDevice(Device):
             "`HELPER identify REGION`, which prints the UUID of what runs. Required where there are cards. "
             "Read by fpga-cli.",
         ),
-        entries.timeout_option("fpga_region", 120),
+        option_entries.timeout_option("fpga_region", 120),
         sysfs.root_option("fpga_region"),
     )
 
@@ -101,16 +101,16 @@ class FpgaRegionDevice(Device):
         """Have the helper load the image."""
         assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
         entry = self._entry(region)
-        identity.of_function(bitstream, entry["blank_function"])
+        identity.expected_by_function_id(bitstream, entry["blank_function"])
         self._load(entry, str(bitstream.path.absolute()), errors.ProgrammingFailed)
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
         """Look at the manager's state, and compare what the design says it is."""
         entry = self._entry(region)
-        expected = identity.of_function(bitstream, entry["blank_function"])
-        with self._alone(entry):
+        expected = identity.expected_by_function_id(bitstream, entry["blank_function"])
+        with self._exclusive(entry):
             self._check_manager(entry, errors.ReadBackMismatch)
-            out = self._tool().call(["identify", entry["region"]], errors.ReadBackMismatch).out
+            out = self._tool().call(["identify", entry["region"]], errors.ReadBackMismatch).stdout
         held = uuids.canonical(out.strip())
         if held != expected:
             raise errors.ReadBackMismatch(f"the region identifies itself as {held or 'nothing'}, not {expected}")
@@ -129,13 +129,13 @@ class FpgaRegionDevice(Device):
         return pathlib.Path(self.conf.fpga_region_sysfs)
 
     def _entries(self) -> list[dict[str, str]]:
-        found = entries.read("fpga_region_card", self.conf.fpga_region_card, _FIELDS)
+        found = option_entries.read("fpga_region_card", self.conf.fpga_region_card, _FIELDS)
         if found and not self.conf.fpga_region_helper:
             raise errors.ConfigurationInvalid("[fpga] fpga_region_card needs fpga_region_helper, which is not set")
         return found
 
     def _configured(self, region: model.Region) -> dict[str, str]:
-        return entries.of_card(self._entries(), "fpga_region", region.card_id)
+        return option_entries.entry_of_card(self._entries(), "fpga_region", region.card_id)
 
     def _entry(self, region: model.Region) -> dict[str, str]:
         entry = self._configured(region)
@@ -157,12 +157,12 @@ class FpgaRegionDevice(Device):
         """Seconds to wait for a manager: as long as a call for another of its regions may take, and some more."""
         return self.conf.fpga_region_timeout + self.conf.lock_timeout
 
-    def _alone(self, entry: dict[str, str]) -> contextlib.AbstractContextManager[None]:
+    def _exclusive(self, entry: dict[str, str]) -> contextlib.AbstractContextManager[None]:
         """Hold the manager: it serves its regions one after the other, and fails who comes second with EBUSY."""
-        return Probed(self.state_path / "fpga_region" / entry["manager"]).alone(self._patience)
+        return ProbedCard(self.state_path / "fpga_region" / entry["manager"]).exclusive(self._patience)
 
     def _load(self, entry: dict[str, str], path: str, failure: type[errors.FpgaError]) -> None:
-        with self._alone(entry):
+        with self._exclusive(entry):
             self._tool().call(["program", entry["region"], path], failure)
             self._check_manager(entry, failure)
 

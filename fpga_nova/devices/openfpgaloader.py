@@ -30,8 +30,8 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, formats, model
-from fpga_nova.devices.common import entries, identity
-from fpga_nova.devices.common.probed import PROBE_TIMEOUT, Probed
+from fpga_nova.devices.common import identity, option_entries
+from fpga_nova.devices.common.probed_card import PROBE_TIMEOUT, ProbedCard
 from fpga_nova.driver import Device
 from fpga_nova.system import scratch
 from fpga_nova.system.tool import Tool
@@ -39,23 +39,23 @@ from fpga_nova.system.tool import Tool
 REGION_TYPE = "whole"
 
 _FIELDS = {
-    "name": entries.NAME,
-    "vendor": entries.VENDOR,
-    "board": entries.WORD,
-    "idcode": entries.WORD32,
-    "blank": entries.PATH,
-    "blank_code": entries.WORD32,
-    "cable": entries.WORD.optional(),
-    "ip": entries.IPV4.optional(),
-    "port": entries.NUMBER.optional(),
-    "device": entries.PATH.optional(),
-    "serial": entries.WORD.optional(),
-    "chain": entries.NUMBER.optional(),
-    "part": entries.WORD.optional(),
-    "freq": entries.NUMBER.optional(),
-    "pci": entries.PCI.optional(),
-    "node": entries.PATH.optional(),
-    "format": entries.Field(re.compile("bit|bin|rbf|fs"), "one of bit, bin, rbf, fs", required=False),
+    "name": option_entries.NAME,
+    "vendor": option_entries.VENDOR,
+    "board": option_entries.WORD,
+    "idcode": option_entries.WORD32,
+    "blank": option_entries.PATH,
+    "blank_code": option_entries.WORD32,
+    "cable": option_entries.WORD.optional(),
+    "ip": option_entries.IPV4.optional(),
+    "port": option_entries.NUMBER.optional(),
+    "device": option_entries.PATH.optional(),
+    "serial": option_entries.WORD.optional(),
+    "chain": option_entries.NUMBER.optional(),
+    "part": option_entries.WORD.optional(),
+    "freq": option_entries.NUMBER.optional(),
+    "pci": option_entries.PCI.optional(),
+    "node": option_entries.PATH.optional(),
+    "format": option_entries.Field(re.compile("bit|bin|rbf|fs"), "one of bit, bin, rbf, fs", required=False),
 }
 _ARGUMENTS = {
     "ip": "--ip",
@@ -115,14 +115,14 @@ class OpenFpgaLoaderDevice(Device):
             help="The executable of openFPGALoader: an absolute path, or a name in the system's directories. "
             "Read by fpga-cli.",
         ),
-        entries.timeout_option("openfpgaloader", 300),
+        option_entries.timeout_option("openfpgaloader", 300),
     )
 
     def discover(self) -> Sequence[model.Card]:
         """Return the configured cards whose FPGA answers with its IDCODE."""
         cards = []
         for entry in self._entries():
-            probed = self._probed(entry)
+            probed = self._probed_card(entry)
             if probed.probe(lambda entry=entry: self._detect(entry, PROBE_TIMEOUT)) is not None:  # type: ignore[misc]
                 cards.append(probed.card("openfpgaloader", entry, (model.Slot(0, REGION_TYPE),)))
         return cards
@@ -131,28 +131,28 @@ class OpenFpgaLoaderDevice(Device):
         """Load the file to the FPGA's configuration memory."""
         assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
         entry = self._entry(region)
-        with self._probed(entry).alone(self._patience):
+        with self._probed_card(entry).exclusive(self._patience):
             self._detect(entry)
-            identity.note(self._record(entry), bitstream, self._user_code(entry, bitstream))
+            identity.write_record(self._record(entry), bitstream, self._user_code(entry, bitstream))
             self._load(entry, bitstream.path, errors.ProgrammingFailed)
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
         """See that the FPGA runs, and that its USERCODE is that of the function, or of the blank."""
         entry = self._entry(region)
         code = self._user_code(entry, bitstream)
-        with self._probed(entry).alone(self._patience), scratch.directory(self.state_path) as directory:
+        with self._probed_card(entry).exclusive(self._patience), scratch.directory(self.state_path) as directory:
             load_usercode = self._detect(entry)
             text = f"{load_usercode}\nSDR 32 TDI (00000000) TDO ({code.upper()}) MASK (FFFFFFFF);\nSTATE RESET;\n"
             (directory / "usercode.svf").write_text(text)
             arguments = [*self._arguments(entry), "usercode.svf"]
-            answer = self._tool().call(arguments, errors.ReadBackMismatch, directory=directory)
-        if _PLAYED not in answer.out:
-            raise errors.ReadBackMismatch(f"openFPGALoader did not check the FPGA{answer.words}")
+            result = self._tool().call(arguments, errors.ReadBackMismatch, directory=directory)
+        if _PLAYED not in result.stdout:
+            raise errors.ReadBackMismatch(result.explain("openFPGALoader did not check the FPGA"))
 
     def erase(self, region: model.Region) -> None:
         """Load the blank."""
         entry = self._entry(region)
-        with self._probed(entry).alone(self._patience):
+        with self._probed_card(entry).exclusive(self._patience):
             self._detect(entry)
             self._load(entry, pathlib.Path(entry["blank"]), errors.EraseFailed)
 
@@ -165,9 +165,9 @@ class OpenFpgaLoaderDevice(Device):
         """Return the USERCODE (8 hex digits) that the FPGA must show with `bitstream`, or with None the blank's."""
         blank = entry["blank_code"].removeprefix("0x")
         if entry.get("format", "bit") == "bit":
-            code = identity.of_build(self._record(entry), bitstream, blank, _user_id)
+            code = identity.expected_by_header(self._record(entry), bitstream, blank, _user_id)
         else:
-            code = identity.of_function(bitstream, blank)[:8]
+            code = identity.expected_by_function_id(bitstream, blank)[:8]
         if bitstream is not None and code in (blank, *_TELLS_NOTHING):
             raise errors.ReadBackMismatch(f"USERCODE {code} is the blank's or that of an empty FPGA")
         return code
@@ -185,7 +185,7 @@ class OpenFpgaLoaderDevice(Device):
         return PROBE_TIMEOUT + self.conf.lock_timeout
 
     def _entries(self) -> list[dict[str, str]]:
-        found = entries.read("openfpgaloader_card", self.conf.openfpgaloader_card, _FIELDS)
+        found = option_entries.read("openfpgaloader_card", self.conf.openfpgaloader_card, _FIELDS)
         for entry in found:
             if ("pci" in entry) == ("node" in entry):
                 raise errors.ConfigurationInvalid(
@@ -194,13 +194,13 @@ class OpenFpgaLoaderDevice(Device):
         return found
 
     def _entry(self, region: model.Region) -> dict[str, str]:
-        return entries.of_card(self._entries(), "openfpgaloader", region.card_id)
+        return option_entries.entry_of_card(self._entries(), "openfpgaloader", region.card_id)
 
-    def _probed(self, entry: dict[str, str]) -> Probed:
-        return Probed(self.state_path / "openfpgaloader" / entry["name"])
+    def _probed_card(self, entry: dict[str, str]) -> ProbedCard:
+        return ProbedCard(self.state_path / "openfpgaloader" / entry["name"])
 
     def _record(self, entry: dict[str, str]) -> pathlib.Path:
-        return self._probed(entry).directory / "user-code"
+        return self._probed_card(entry).directory / "user-code"
 
     def _tool(self) -> Tool:
         return Tool(
@@ -217,9 +217,9 @@ class OpenFpgaLoaderDevice(Device):
 
     def _detect(self, entry: dict[str, str], timeout: float | None = None) -> str:
         """Return the SVF line that loads USERCODE into the card's FPGA, which is seen to be the one configured."""
-        answer = self._tool().call([*self._arguments(entry), "--detect"], errors.DeviceNotAccessible, timeout=timeout)
+        result = self._tool().call([*self._arguments(entry), "--detect"], errors.DeviceNotAccessible, timeout=timeout)
         wanted = int(entry["idcode"], 16) & _WITHOUT_REVISION
-        for index, idcode, manufacturer, length in _DETECTED.findall(answer.out):
+        for index, idcode, manufacturer, length in _DETECTED.findall(result.stdout):
             if index == entry.get("chain", index) and int(idcode, 16) & _WITHOUT_REVISION == wanted:
                 if (manufacturer, length) not in _LOAD_USERCODE:
                     raise errors.ConfigurationInvalid(
@@ -227,7 +227,9 @@ class OpenFpgaLoaderDevice(Device):
                         f"instruction register of {length} bits holds cannot be proved"
                     )
                 return _LOAD_USERCODE[manufacturer, length]
-        raise errors.DeviceNotAccessible(f"no FPGA with IDCODE {entry['idcode']} at card {entry['name']}{answer.words}")
+        raise errors.DeviceNotAccessible(
+            result.explain(f"no FPGA with IDCODE {entry['idcode']} at card {entry['name']}")
+        )
 
     def _load(self, entry: dict[str, str], path: pathlib.Path, failure: type[errors.FpgaError]) -> None:
         form = entry.get("format", "bit")
@@ -235,9 +237,9 @@ class OpenFpgaLoaderDevice(Device):
             # openFPGALoader goes by the file's name, and would play as SVF, or write to flash, whatever is named so.
             (directory / f"bitstream.{form}").symlink_to(path.absolute())
             arguments = [*self._arguments(entry), "--write-sram", f"bitstream.{form}"]
-            self._tool().call(arguments, failure, directory=directory, listen=self._heed)
+            self._tool().call(arguments, failure, directory=directory, on_output=self._report_progress)
 
-    def _heed(self, said: bytes) -> None:
+    def _report_progress(self, said: bytes) -> None:
         """Report what the tool says of its progress."""
         for percent in _PERCENT.findall(said)[-1:]:
             self.report(min(int(percent), 100), 100)

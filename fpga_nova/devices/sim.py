@@ -26,7 +26,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.devices.common.cardlist import parse, pluggable
+from fpga_nova.devices.common import card_list
 from fpga_nova.driver import Device
 
 #: Bytes that are copied at once.
@@ -48,8 +48,8 @@ class SimDevice(Device):
     def discover(self) -> Sequence[model.Card]:
         """Return the configured cards that are plugged in."""
         cards = []
-        for name, board, regions in parse("sim_cards", self.conf.sim_cards):
-            path = pluggable(self.state_path / "sim", name)
+        for name, board, regions in card_list.parse("sim_cards", self.conf.sim_cards):
+            path = card_list.plug_directory(self.state_path / "sim", name)
             slots = tuple(model.Slot(index, "stream") for index in range(regions))
             if path.is_dir():
                 cards.append(model.Card(f"sim:{name}", "sim", "sim", board, str(path), slots))

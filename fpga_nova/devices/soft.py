@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The soft FPGA's driver: cards that the operator names, regions that run real iCE40 bitstreams on the host.
 
-A card is there while its directory `<state_path>/soft/NAME` is (:func:`fpga_nova.devices.common.cardlist.pluggable`):
-removing the directory pulls the card, making it again puts it back.
+A card is there while its directory `<state_path>/soft/NAME` is there: to remove the directory pulls the card, to make
+it again puts the card back (:func:`fpga_nova.devices.common.card_list.plug_directory`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, formats, model
-from fpga_nova.devices.common import cardlist
+from fpga_nova.devices.common import card_list
 from fpga_nova.driver import Device
 from fpga_nova.softfpga import confinement
 from fpga_nova.softfpga.decoder import fabric_cache
@@ -71,8 +71,8 @@ the core is reset. Read by fpga-cli.
     def discover(self) -> Sequence[model.Card]:
         """Return the configured cards whose directory is there."""
         cards = []
-        for name, board_name, count in cardlist.parse("soft_cards", self.conf.soft_cards, BOARDS):
-            path = cardlist.pluggable(self.state_path / "soft", name)
+        for name, board_name, count in card_list.parse("soft_cards", self.conf.soft_cards, BOARDS):
+            path = card_list.plug_directory(self.state_path / "soft", name)
             if path.is_dir():
                 board = BOARDS[board_name]
                 slots = tuple(model.Slot(index, REGION_TYPE, board.interface_id) for index in range(count))

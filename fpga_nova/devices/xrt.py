@@ -34,17 +34,17 @@ from typing import Any
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.devices.common import entries, identity, sysfs
-from fpga_nova.devices.common.probed import PROBE_TIMEOUT
+from fpga_nova.devices.common import identity, option_entries, sysfs
+from fpga_nova.devices.common.probed_card import PROBE_TIMEOUT
 from fpga_nova.driver import Device
-from fpga_nova.system import scratch, uuids
-from fpga_nova.system import tool as tools
+from fpga_nova.system import scratch, tool_reports, uuids
+from fpga_nova.system.tool import Tool
 
 LOG = logging.getLogger(__name__)
 
 REGION_TYPE = "dynamic"
 
-_BLANK_FIELDS = {"platform": entries.WORD, "xclbin": entries.UUID, "file": entries.PATH}
+_BLANK_FIELDS = {"platform": option_entries.WORD, "xclbin": option_entries.UUID, "file": option_entries.PATH}
 _REPORT = "report.json"
 
 
@@ -70,7 +70,7 @@ class XrtDevice(Device):
             default="/opt/xilinx/xrt/bin/xbutil",
             help="The executable xbutil of XRT: an absolute path. Read by fpga-cli.",
         ),
-        entries.timeout_option("xrt", 300),
+        option_entries.timeout_option("xrt", 300),
         sysfs.root_option("xrt"),
     )
 
@@ -103,7 +103,7 @@ class XrtDevice(Device):
         """Load the xclbin into the card's dynamic region."""
         assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
         self._present(region)
-        identity.note(self._record(region), bitstream, self._build(region, bitstream))
+        identity.write_record(self._record(region), bitstream, self._build(region, bitstream))
         self._load(region, str(bitstream.path.absolute()), errors.ProgrammingFailed)
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
@@ -142,7 +142,7 @@ class XrtDevice(Device):
             raise errors.DeviceNotAccessible(f"card {region.card_id} is not there")
 
     def _blanks(self) -> dict[str, dict[str, str]]:
-        read = entries.read("xrt_blank", self.conf.xrt_blank, _BLANK_FIELDS)
+        read = option_entries.read("xrt_blank", self.conf.xrt_blank, _BLANK_FIELDS)
         return {entry["platform"]: entry for entry in read}
 
     def _blank(self, region: model.Region) -> dict[str, str]:
@@ -154,15 +154,15 @@ class XrtDevice(Device):
     def _build(self, region: model.Region, bitstream: model.Bitstream | None) -> str:
         """Return the UUID of the xclbin that the card must show."""
         blank = self._blank(region)["xclbin"]
-        return identity.of_build(self._record(region), bitstream, blank, lambda header: header.build_id)
+        return identity.expected_by_header(self._record(region), bitstream, blank, lambda header: header.build_id)
 
     def _record(self, region: model.Region) -> pathlib.Path:
         return self.state_path / "xrt" / region.id
 
-    def _tool(self) -> tools.Tool:
+    def _tool(self) -> Tool:
         path = self.conf.xrt_xbutil
         environment = {"XILINX_XRT": str(pathlib.PurePath(path).parent.parent)}
-        return tools.Tool("xrt_xbutil", path, self.conf.xrt_timeout, self.state_path, environment)
+        return Tool("xrt_xbutil", path, self.conf.xrt_timeout, self.state_path, environment)
 
     def _load(self, region: model.Region, path: str, failure: type[errors.FpgaError]) -> None:
         self._tool().call(["program", "--device", self._address(region), "--user", path], failure)
@@ -178,7 +178,7 @@ class XrtDevice(Device):
         found = []
         for device in listed if isinstance(listed, list) else []:
             address, platform = _text(device, "bdf") or "", _text(device, "vbnv") or ""
-            well_formed = entries.PCI.form.fullmatch(address) and entries.WORD.form.fullmatch(platform)
+            well_formed = option_entries.PCI.form.fullmatch(address) and option_entries.WORD.form.fullmatch(platform)
             if well_formed and _text(device, "is_ready") == "true":
                 found.append((address, platform))
         return found
@@ -191,7 +191,8 @@ class XrtDevice(Device):
                 directory=directory,
                 timeout=timeout,
             )
-            return tools.read_json(tools.read_file(directory / _REPORT, failure, "xbutil"), failure, "xbutil")
+            text = tool_reports.read_file(directory / _REPORT, failure, "xbutil")
+            return tool_reports.parse_json(text, failure, "xbutil")
 
 
 def _node(tree: Any, *keys: str | int) -> Any:

@@ -9,12 +9,30 @@ OSError is the disk's, and goes through).
 
 from __future__ import annotations
 
-from typing import IO
+import dataclasses
+from typing import IO, Callable
 
 from fpga_nova.formats import gbs, ice40, rbf, xclbin, xilinx_bit
-from fpga_nova.formats.base import HEAD_SIZE, Format, Header, Window
+from fpga_nova.formats.header import Header
+from fpga_nova.formats.window import HEAD_SIZE, Window
 
 __all__ = ["FORMATS", "Format", "Header", "identify"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Format:
+    """A bitstream format.
+
+    :param matches: whether a file that starts with these bytes (HEAD_SIZE of them, or all that it has) is of this
+        format, broken or not
+    :param read: reads the header of a file of this format, or raises fpga_nova.errors.ArchiveInvalid
+    """
+
+    name: str
+    vendor: str
+    matches: Callable[[bytes], bool]
+    read: Callable[[IO[bytes]], Header]
+
 
 #: The formats by name, in order of precedence: those with the longest magic first, .rbf, which has hardly any, last.
 FORMATS = {

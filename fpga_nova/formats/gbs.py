@@ -13,7 +13,8 @@ import json
 import struct
 from typing import IO, Any
 
-from fpga_nova.formats import base
+from fpga_nova.formats.header import Header
+from fpga_nova.formats.window import Window
 from fpga_nova.system import uuids
 
 NAME = "gbs"
@@ -31,12 +32,12 @@ def matches(head: bytes) -> bool:
     return head.startswith(_GUID)
 
 
-def read(file: IO[bytes]) -> base.Header:
+def read(file: IO[bytes]) -> Header:
     """Read a bitstream's metadata.
 
     :raises fpga_nova.errors.ArchiveInvalid: there are none, or a required field is not what it should be
     """
-    window = base.Window(file, NAME)
+    window = Window(file, NAME)
     if window.head(len(_GUID)) != _GUID:
         raise window.invalid(0, f"the GUID {uuids.canonical(_GUID.hex())}")
     _, length = _HEADER.unpack(window.read(0, _HEADER.size, "the header"))
@@ -56,7 +57,7 @@ def read(file: IO[bytes]) -> base.Header:
         raise window.invalid(_HEADER.size, f"at most {_MAX_CLUSTERS} accelerator-clusters, not {len(clusters)}")
     functions = [_Object(window, cluster, "accelerator-clusters") for cluster in clusters]
     function_ids = [function.uuid("accelerator-type-uuid") for function in functions]
-    return base.Header(
+    return Header(
         format=NAME,
         vendor="intel",
         payload_size=payload_size,
@@ -71,7 +72,7 @@ def read(file: IO[bytes]) -> base.Header:
 class _Object:
     """A JSON object whose members are asked for by name and type."""
 
-    def __init__(self, window: base.Window, data: Any, name: str) -> None:
+    def __init__(self, window: Window, data: Any, name: str) -> None:
         self._window = window
         self._name = name
         if not isinstance(data, dict):
@@ -106,7 +107,7 @@ class _Object:
         return self._window.invalid(_HEADER.size, f"in {self._name}: {expected}")
 
 
-def _load(window: base.Window, data: bytes) -> Any:
+def _load(window: Window, data: bytes) -> Any:
     try:
         return json.loads(data.decode("utf-8"), object_pairs_hook=_unique_keys)
     except (ValueError, RecursionError) as error:

@@ -15,7 +15,8 @@ import binascii
 import re
 from typing import IO
 
-from fpga_nova.formats import base
+from fpga_nova.formats.header import Header
+from fpga_nova.formats.window import Window
 from fpga_nova.system import uuids
 
 NAME = "ice40"
@@ -54,12 +55,12 @@ def matches(head: bytes) -> bool:
     return head.startswith(_PREAMBLE) or (head.startswith(_COMMENT) and _PREAMBLE in head)
 
 
-def read(file: IO[bytes]) -> base.Header:
+def read(file: IO[bytes]) -> Header:
     """Read a bitstream's commands, and check its CRC, that it fills all banks of a known part, and that it ends.
 
     :raises fpga_nova.errors.ArchiveInvalid: it is none that a part would accept
     """
-    window = base.Window(file, NAME)
+    window = Window(file, NAME)
     if window.size > _MAX_SIZE:
         raise window.invalid(_MAX_SIZE, f"the end of the file, it has {window.size} bytes")
     head = window.head()
@@ -70,7 +71,7 @@ def read(file: IO[bytes]) -> base.Header:
     while not stream.awake:
         stream.step()
     stream.check_complete()
-    return base.Header(
+    return Header(
         format=NAME,
         vendor="lattice",
         payload_size=window.size - start,
@@ -79,7 +80,7 @@ def read(file: IO[bytes]) -> base.Header:
     )
 
 
-def _function_id(window: base.Window, comment: bytes) -> str | None:
+def _function_id(window: Window, comment: bytes) -> str | None:
     """Return the one function that the comment names. The tools put the comment's end anywhere, so that is no help."""
     lines = (_FUNCTION.fullmatch(line) for line in comment.removeprefix(_COMMENT).split(b"\0"))
     ids = {uuids.canonical(match.group(1).decode("ascii")) for match in lines if match}
@@ -91,7 +92,7 @@ def _function_id(window: base.Window, comment: bytes) -> str | None:
 class _Stream:
     """The commands of a bitstream, one step each."""
 
-    def __init__(self, window: base.Window, start: int) -> None:
+    def __init__(self, window: Window, start: int) -> None:
         self.awake = False
         self._window = window
         self._at = start

@@ -19,7 +19,8 @@ from __future__ import annotations
 import struct
 from typing import IO
 
-from fpga_nova.formats import base
+from fpga_nova.formats.header import Header
+from fpga_nova.formats.window import Window
 
 NAME = "rbf"
 
@@ -35,18 +36,18 @@ def matches(head: bytes) -> bool:
     return _family(head) is not None
 
 
-def read(file: IO[bytes]) -> base.Header:
+def read(file: IO[bytes]) -> Header:
     """Tell what can be told of a file that somebody says is an .rbf.
 
     :raises fpga_nova.errors.ArchiveInvalid: it is empty, or cut off where that can be seen
     """
-    window = base.Window(file, NAME)
+    window = Window(file, NAME)
     if window.size == 0:
         raise window.invalid(0, "configuration data")
     head = window.head()
     if head.startswith(_SDM) and window.size % _SDM_BLOCK:
         raise window.invalid(window.size, f"the end of the file at a multiple of {_SDM_BLOCK}")
-    return base.Header(format=NAME, vendor="intel", payload_size=window.size, part=_family(head))
+    return Header(format=NAME, vendor="intel", payload_size=window.size, part=_family(head))
 
 
 def _family(head: bytes) -> str | None:

@@ -15,7 +15,9 @@ import datetime
 import struct
 from typing import IO
 
-from fpga_nova.formats import base, fdt, xilinx_bit
+from fpga_nova.formats import fdt, xilinx_bit
+from fpga_nova.formats.header import Header
+from fpga_nova.formats.window import Window, printable
 from fpga_nova.system import uuids
 
 NAME = "xclbin"
@@ -56,12 +58,12 @@ def matches(head: bytes) -> bool:
     return head.startswith(_MAGIC)
 
 
-def read(file: IO[bytes]) -> base.Header:
+def read(file: IO[bytes]) -> Header:
     """Read a container's header, its table of sections, and what the sections say of the part and the shell.
 
     :raises fpga_nova.errors.ArchiveInvalid: a field is not what it should be, or a section is not inside the file
     """
-    window = base.Window(file, NAME)
+    window = Window(file, NAME)
     if window.head(len(_MAGIC)) != _MAGIC:
         raise window.invalid(0, f"the magic {_MAGIC!r}")
     fields = _HEADER.unpack(window.read(_AXLF.size, _HEADER.size, "the header"))
@@ -76,7 +78,7 @@ def read(file: IO[bytes]) -> base.Header:
     bits = [section for section in sections if section.kind == _BITSTREAM] or [
         section for section in sections if section.kind in (_PDI, _PARTIAL_PDI)
     ]
-    return base.Header(
+    return Header(
         format=NAME,
         vendor="xilinx",
         payload_size=sum(section.size for section in bits),
@@ -88,7 +90,7 @@ def read(file: IO[bytes]) -> base.Header:
     )
 
 
-def _sections(window: base.Window, number: int, length: int) -> list[Section]:
+def _sections(window: Window, number: int, length: int) -> list[Section]:
     if not 1 <= number <= _MAX_SECTIONS:
         raise window.invalid(_TABLE - 8, f"1 to {_MAX_SECTIONS} sections, not {number}")
     end = _TABLE + number * _SECTION.size
@@ -110,14 +112,14 @@ def _sections(window: base.Window, number: int, length: int) -> list[Section]:
     return sections
 
 
-def _platform(window: base.Window, data: bytes) -> str | None:
-    text = base.printable(data.partition(b"\0")[0])
+def _platform(window: Window, data: bytes) -> str | None:
+    text = printable(data.partition(b"\0")[0])
     if text is None or b"\0" not in data:
         raise window.invalid(_AXLF.size + 48, "printable text and a zero byte as m_platformVBNV")
     return text or None
 
 
-def _part(window: base.Window, bits: list[Section]) -> str | None:
+def _part(window: Window, bits: list[Section]) -> str | None:
     """Return the part of a .bit in the section BITSTREAM; what else may be there does not name its part."""
     for section in bits:
         if section.kind == _BITSTREAM and section.size:  # one that is empty may be said to lie anywhere
@@ -127,7 +129,7 @@ def _part(window: base.Window, bits: list[Section]) -> str | None:
     return None
 
 
-def _interface_ids(window: base.Window, interface_id: bytes, sections: list[Section]) -> tuple[str, ...]:
+def _interface_ids(window: Window, interface_id: bytes, sections: list[Section]) -> tuple[str, ...]:
     texts = [] if interface_id == _NIL else [interface_id.hex()]
     for section in sections:
         if section.kind == _PARTITION_METADATA and section.size:

@@ -15,7 +15,8 @@ import re
 import struct
 from typing import IO
 
-from fpga_nova.formats import base
+from fpga_nova.formats.header import Header
+from fpga_nova.formats.window import Window, printable
 from fpga_nova.system import uuids
 
 NAME = "xilinx_bit"
@@ -47,15 +48,15 @@ def matches(head: bytes) -> bool:
     return head.startswith(_MAGIC)
 
 
-def read(file: IO[bytes]) -> base.Header:
+def read(file: IO[bytes]) -> Header:
     """Read a bitstream's fields and the IDCODE that its data ask for.
 
     :raises fpga_nova.errors.ArchiveInvalid: a field is missing, cut off, or not what it should be
     """
-    return read_window(base.Window(file, NAME))
+    return read_window(Window(file, NAME))
 
 
-def read_window(window: base.Window) -> base.Header:
+def read_window(window: Window) -> Header:
     """Read the header of a bitstream that is all of `window`."""
     if window.head(len(_MAGIC)) != _MAGIC:
         raise window.invalid(0, f"the field {_MAGIC[2:11].hex()} before the key 'a'")
@@ -72,7 +73,7 @@ def read_window(window: base.Window) -> base.Header:
     if not part:
         raise window.invalid(part_at, "a part in field 'b'")
     design, *attributes = description.split(";")
-    return base.Header(
+    return Header(
         format=NAME,
         vendor="xilinx",
         payload_size=size,
@@ -85,33 +86,33 @@ def read_window(window: base.Window) -> base.Header:
     )
 
 
-def _key(window: base.Window, at: int, key: str) -> int:
+def _key(window: Window, at: int, key: str) -> int:
     if window.read(at, 1, f"the key {key!r}") != key.encode("ascii"):
         raise window.invalid(at, f"the key {key!r}")
     return at + 1
 
 
-def _field(window: base.Window, at: int, key: str) -> tuple[str, int]:
+def _field(window: Window, at: int, key: str) -> tuple[str, int]:
     """Return a field's text and the offset behind it."""
     at = _key(window, at, key)
     (length,) = struct.unpack(">H", window.read(at, 2, f"the length of field {key!r}"))
     if not 1 <= length <= _MAX_FIELD:
         raise window.invalid(at, f"a length of field {key!r} from 1 to {_MAX_FIELD}, not {length}")
     data = window.read(at + 2, length, f"field {key!r}")
-    text = base.printable(data[:-1])
+    text = printable(data[:-1])
     if data[-1] or text is None:
         raise window.invalid(at + 2, f"printable text and a zero byte in field {key!r}")
     return text, at + 2 + length
 
 
-def _attribute(window: base.Window, attributes: list[str], name: str) -> str | None:
+def _attribute(window: Window, attributes: list[str], name: str) -> str | None:
     values = {value for key, _, value in (text.partition("=") for text in attributes) if key.upper() == name}
     if len(values) > 1:
         raise window.invalid(len(_MAGIC), f"one attribute {name} in field 'a', not {len(values)}")
     return values.pop() if values else None
 
 
-def _function_id(window: base.Window, attributes: list[str]) -> str | None:
+def _function_id(window: Window, attributes: list[str]) -> str | None:
     text = _attribute(window, attributes, "FUNCTION")
     if text is None:
         return None
@@ -121,7 +122,7 @@ def _function_id(window: base.Window, attributes: list[str]) -> str | None:
     return function_id
 
 
-def _user_id(window: base.Window, attributes: list[str]) -> int | None:
+def _user_id(window: Window, attributes: list[str]) -> int | None:
     text = _attribute(window, attributes, "USERID")
     if text is None:
         return None
@@ -132,14 +133,14 @@ def _user_id(window: base.Window, attributes: list[str]) -> int | None:
     return None if user_id == _NO_USER_ID else user_id
 
 
-def _created(window: base.Window, at: int, date: str, time: str) -> str:
+def _created(window: Window, at: int, date: str, time: str) -> str:
     match = _DATE.fullmatch(date)
     if not match or not _TIME.fullmatch(time):
         raise window.invalid(at, "a date yyyy/mm/dd in field 'c' and a time hh:mm:ss in field 'd'")
     return f"{'-'.join(match.groups())}T{time}"
 
 
-def _idcode(window: base.Window, at: int) -> int | None:
+def _idcode(window: Window, at: int) -> int | None:
     """Return the IDCODE that the data write; None where they are encrypted, or those of a family with other packets."""
     data = window.read(at, min(_IDCODE_WITHIN, window.size - at), "configuration data")
     sync = data.find(_SYNC, 0, _SYNC_WITHIN)

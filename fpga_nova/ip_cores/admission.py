@@ -171,8 +171,8 @@ class Admission:
         tool = Tool("scan_command", rules.scan_command, rules.scan_timeout, rules.state_path, environment)
         answer = tool.call([str(path.absolute())], errors.RefusedByPolicy, accept=range(256))
         if answer.code != 0:
-            words = answer.words or f": exit {answer.code}, without a word"
-            raise errors.RefusedByPolicy(f"{tool.name} refuses {entry.file} of IP core {manifest.name!r}{words}")
+            words = answer.last_words or f"exit {answer.code}, without a word"
+            raise errors.RefusedByPolicy(f"{tool.name} refuses {entry.file} of IP core {manifest.name!r}: {words}")
 
 
 class Core(Protocol):

@@ -26,7 +26,7 @@ from typing import Callable
 import atheris
 
 from fpga_nova import errors, formats
-from fpga_nova.formats import base
+from fpga_nova.formats import window
 from fpga_nova.ip_cores import archive, manifest, policy, signatures
 from tests.support import bitstreams, signing
 
@@ -34,7 +34,7 @@ from tests.support import bitstreams, signing
 MAX_ARCHIVE = 1 << 20
 
 #: No header's reader takes more of a file than this, see tests/unit/formats/test_formats.py.
-MAX_HEADER_READ = (1 << 18) + 2 * base.HEAD_SIZE
+MAX_HEADER_READ = (1 << 18) + 2 * window.HEAD_SIZE
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _header(name: str, data: bytes) -> bool:
             header = None
         if header is not None and not 0 <= header.payload_size <= len(data):
             raise AssertionError(f"payload of {header.payload_size} bytes in a file of {len(data)}")
-        if file.total > MAX_HEADER_READ or file.largest > base.MAX_READ:
+        if file.total > MAX_HEADER_READ or file.largest > window.MAX_READ:
             raise AssertionError(f"{file.total} bytes read, {file.largest} at once")
     return header is not None
 

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fpga_nova import errors, formats, model
 
 
-def of_function(bitstream: model.Bitstream | None, blank: str) -> str:
+def expected_by_function_id(bitstream: model.Bitstream | None, blank: str) -> str:
     """Return the UUID that a region shows whose cores say their function's; with None, the blank's.
 
     :raises fpga_nova.errors.ReadBackMismatch: nobody knows what it should show, or it is the blank's
@@ -21,7 +21,7 @@ def of_function(bitstream: model.Bitstream | None, blank: str) -> str:
     return _unlike_blank(bitstream.function_id, blank)
 
 
-def of_build(
+def expected_by_header(
     record: pathlib.Path,
     bitstream: model.Bitstream | None,
     blank: str,
@@ -29,7 +29,7 @@ def of_build(
 ) -> str:
     """Return what a region shows whose bitstreams carry an identity in their header; with None, the blank's.
 
-    :param record: the file of :func:`note`, for a bitstream whose bytes are gone
+    :param record: the file of :func:`write_record`, for a bitstream whose bytes are gone
     :param read: takes the identity from a bitstream's header
     :raises fpga_nova.errors.ReadBackMismatch: nobody knows what it should show, or it is the blank's
     """
@@ -51,7 +51,7 @@ def of_build(
     return _unlike_blank(found, blank)
 
 
-def note(record: pathlib.Path, bitstream: model.Bitstream, identity: str) -> None:
+def write_record(record: pathlib.Path, bitstream: model.Bitstream, identity: str) -> None:
     """Keep beside its SHA-256 what a bitstream shows: a fact about its bytes, which says nothing of what is loaded.
 
     :param record: a file of the region's own

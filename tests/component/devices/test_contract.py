@@ -10,7 +10,7 @@ import time
 import pytest
 
 from fpga_nova import errors, host_config, model
-from fpga_nova.devices.common import entries
+from fpga_nova.devices.common import option_entries
 from tests.support import device_benches
 
 MISMATCH = errors.ReadBackMismatch
@@ -27,12 +27,12 @@ def test_cards_say_what_they_are(bench):
     (card,) = bench.device().discover()
     assert card.id.startswith(f"{bench.driver}:")
     assert card.device == bench.driver
-    assert entries.VENDOR.form.fullmatch(card.vendor)
-    assert entries.WORD.form.fullmatch(card.board)
+    assert option_entries.VENDOR.form.fullmatch(card.vendor)
+    assert option_entries.WORD.form.fullmatch(card.board)
     assert pathlib.Path(card.path).exists()
     assert [slot.index for slot in card.slots] == list(range(len(card.slots)))
-    assert all(entries.WORD.form.fullmatch(slot.region_type) for slot in card.slots)
-    assert card.pci_address is None or entries.PCI.form.fullmatch(card.pci_address)
+    assert all(option_entries.WORD.form.fullmatch(slot.region_type) for slot in card.slots)
+    assert card.pci_address is None or option_entries.PCI.form.fullmatch(card.pci_address)
     endpoint = bench.device().endpoint(bench.region())
     assert endpoint.kind in ("unix", "pci", "devnode")
     assert endpoint.address

@@ -195,7 +195,7 @@ def test_somebody_works_on_the_cable(bench, loaded, monkeypatch):
     """Looking for cards leaves a cable alone that is in use, and takes its card for present."""
     device, region, core = loaded
     monkeypatch.setattr(openfpgaloader, "PROBE_TIMEOUT", 0)
-    with device._probed(device._entries()[0]).alone(0):
+    with device._probed_card(device._entries()[0]).exclusive(0):
         assert len(bench.device().discover()) == 1
         with pytest.raises(errors.DeviceNotAccessible, match="card a is busy: waited 2 s"):
             bench.device().program(region, core)

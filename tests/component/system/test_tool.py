@@ -11,8 +11,8 @@ import time
 import pytest
 
 from fpga_nova import errors
-from fpga_nova.system import locks
-from fpga_nova.system import tool as tools
+from fpga_nova.system import bounded_output, locks, tool_reports
+from fpga_nova.system.tool import SEARCH_PATH, Tool
 from tests.support.waiting import wait_until
 
 FAILURE = errors.ProgrammingFailed
@@ -20,11 +20,11 @@ FAILURE = errors.ProgrammingFailed
 
 @pytest.fixture
 def make(tmp_path):
-    def make(body: str, timeout: float = 20, mode: int = 0o755, **environment: str) -> tools.Tool:
+    def make(body: str, timeout: float = 20, mode: int = 0o755, **environment: str) -> Tool:
         path = tmp_path / "vendor-tool"
         path.write_text(f"#!/usr/bin/python3 -I\nimport os, sys, time\n{body}\n")
         path.chmod(mode)
-        return tools.Tool("an_option", str(path), timeout, tmp_path / "state", environment)
+        return Tool("an_option", str(path), timeout, tmp_path / "state", environment)
 
     return make
 
@@ -38,7 +38,7 @@ def alive(pid: int) -> bool:
 
 def test_arguments_reach_it_as_they_are(make):
     words = ["$(reboot)", "a b", "; true", "-x", "\u00e9", "*"]
-    assert make("print(sys.argv[1:])").call(words, FAILURE).out == f"{words}\n"
+    assert make("print(sys.argv[1:])").call(words, FAILURE).stdout == f"{words}\n"
 
 
 def test_a_word_that_cannot_be_an_argument(make):
@@ -48,16 +48,16 @@ def test_a_word_that_cannot_be_an_argument(make):
 
 def test_its_environment_is_clean(tmp_path, monkeypatch):
     monkeypatch.setenv("OS_PASSWORD", "secret")
-    out = tools.Tool("an_option", "env", 20, tmp_path, {"XILINX_XRT": "/opt/x"}).call([], FAILURE).out
+    out = Tool("an_option", "env", 20, tmp_path, {"XILINX_XRT": "/opt/x"}).call([], FAILURE).stdout
     variables = dict(line.split("=", 1) for line in out.splitlines())
     home = pathlib.Path(variables.pop("HOME"))
-    assert variables == {"PATH": tools.SEARCH_PATH, "LANG": "C", "XILINX_XRT": "/opt/x"}
+    assert variables == {"PATH": SEARCH_PATH, "LANG": "C", "XILINX_XRT": "/opt/x"}
     assert tmp_path in home.parents
     assert not home.exists()
 
 
 def test_its_directory_is_private(make):
-    assert make("print(oct(os.stat('.').st_mode), os.listdir('.'))").call([], FAILURE).out == "0o40700 []\n"
+    assert make("print(oct(os.stat('.').st_mode), os.listdir('.'))").call([], FAILURE).stdout == "0o40700 []\n"
 
 
 def test_it_has_no_input_and_no_descriptors_but_locks(make, tmp_path):
@@ -66,9 +66,9 @@ def test_it_has_no_input_and_no_descriptors_but_locks(make, tmp_path):
     os.set_inheritable(secret, True)
     with locks.hold(tmp_path / "lock"):
         expected = list(locks.descriptors())
-        answer = make(body).call([], FAILURE)
+        result = make(body).call([], FAILURE)
     os.close(secret)
-    given = answer.out.split(" ", 1)
+    given = result.stdout.split(" ", 1)
     assert given[0] == "True"
     assert set(expected) < set(eval(given[1]))
     assert secret not in eval(given[1])
@@ -99,10 +99,10 @@ def test_endless_output_is_bounded(make):
     body = (
         "block = b'x' * 65536\nfor _ in range(1024): os.write(1, block); os.write(2, block)\nos.write(2, b' THE END')"
     )
-    answer = make(body).call([], FAILURE)
-    assert len(answer.out) == tools.MOST_OUTPUT
-    assert answer.words.endswith("THE END")
-    assert len(answer.words) < 1000
+    result = make(body).call([], FAILURE)
+    assert len(result.stdout) == bounded_output.MAX_HEAD
+    assert result.last_words.endswith("THE END")
+    assert len(result.last_words) < 1000
 
 
 def test_a_tool_that_hangs_dies_with_its_children(make, tmp_path):
@@ -128,7 +128,7 @@ print('done', flush=True)
 """
     began = time.monotonic()
     with locks.hold(tmp_path / "lock"):
-        assert make(body).call([], FAILURE).out == "done\n"
+        assert make(body).call([], FAILURE).stdout == "done\n"
     assert time.monotonic() - began < 10
     with locks.hold(tmp_path / "lock"):  # nor the lock, which that child inherited
         pass
@@ -147,7 +147,7 @@ print('done', flush=True)
 )
 def test_what_is_no_executable(tmp_path, command, words):
     with pytest.raises(errors.ConfigurationInvalid, match=rf"\[fpga\] an_option: .*{words}"):
-        tools.Tool("an_option", command, 1, tmp_path).call([], FAILURE)
+        Tool("an_option", command, 1, tmp_path).call([], FAILURE)
 
 
 def test_what_is_no_program(tmp_path):
@@ -155,7 +155,7 @@ def test_what_is_no_program(tmp_path):
     path.write_bytes(b"\x7fELF junk")
     path.chmod(0o755)
     with pytest.raises(errors.ConfigurationInvalid, match="cannot be run"):
-        tools.Tool("an_option", str(path), 1, tmp_path).call([], FAILURE)
+        Tool("an_option", str(path), 1, tmp_path).call([], FAILURE)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root has so much to lose")
@@ -168,21 +168,21 @@ def test_root_runs_nothing_that_others_can_change(make, mode):
 @pytest.mark.parametrize("text", ["", "{", "[" * 200_000, "9" * 10_000, '{"a": NaN', "\0"])
 def test_json_bombs(text):
     with pytest.raises(FAILURE, match="xbutil gave no usable JSON") as caught:
-        tools.read_json(text, FAILURE, "xbutil")
+        tool_reports.parse_json(text, FAILURE, "xbutil")
     assert len(str(caught.value)) < 1000
 
 
 def test_reports(tmp_path):
     path = tmp_path / "report"
     with pytest.raises(FAILURE, match="left no readable report"):
-        tools.read_file(path, FAILURE, "xbutil")
-    path.write_bytes(b"x" * (tools.MOST_OUTPUT + 1))
+        tool_reports.read_file(path, FAILURE, "xbutil")
+    path.write_bytes(b"x" * (tool_reports.MAX_SIZE + 1))
     with pytest.raises(FAILURE, match="more than 1048576 bytes"):
-        tools.read_file(path, FAILURE, "xbutil")
+        tool_reports.read_file(path, FAILURE, "xbutil")
     path.unlink()
     path.symlink_to("/etc/shadow")
     with pytest.raises(FAILURE, match="left no readable report"):
-        tools.read_file(path, FAILURE, "xbutil")
+        tool_reports.read_file(path, FAILURE, "xbutil")
     path.unlink()
     os.mkfifo(path)
-    assert tools.read_file(path, FAILURE, "xbutil") == ""
+    assert tool_reports.read_file(path, FAILURE, "xbutil") == ""

@@ -11,12 +11,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fpga_nova import errors, formats
-from fpga_nova.formats import base
+from fpga_nova.formats import window
 from fpga_nova.system import uuids
 from tests.support.bitstreams import EVERY, Meter
 
 #: No reader takes more of a file than an iCE40 file may have, and a head to see what it is.
-MOST = (1 << 18) + 2 * base.HEAD_SIZE
+MOST = (1 << 18) + 2 * window.HEAD_SIZE
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -29,7 +29,7 @@ def test_identify(name: str) -> None:
 
 @pytest.mark.parametrize("name", EVERY)
 def test_one_format_alone_claims_a_file(name: str) -> None:
-    claims = [format.name for format in formats.FORMATS.values() if format.matches(EVERY[name][: base.HEAD_SIZE])]
+    claims = [format.name for format in formats.FORMATS.values() if format.matches(EVERY[name][: window.HEAD_SIZE])]
     assert claims == [name]
 
 
@@ -57,7 +57,7 @@ def hostile(read, data: bytes) -> formats.Header | None:
         return None
     finally:
         assert meter.total <= MOST
-        assert meter.largest <= base.MAX_READ
+        assert meter.largest <= window.MAX_READ
 
 
 READERS = [formats.identify, *(format.read for format in formats.FORMATS.values())]
@@ -134,7 +134,7 @@ def test_memory_does_not_grow_with_the_file(name: str) -> None:
             return self.at
 
         def read(self, size: int = -1) -> bytes:
-            assert 0 <= size <= base.MAX_READ
+            assert 0 <= size <= window.MAX_READ
             data = EVERY[name][self.at : self.at + size]
             data += b"\xff" * (min(size, self.size - self.at) - len(data))
             self.at += len(data)

@@ -39,7 +39,7 @@ def parse(option: str, entries: Sequence[str], boards: Collection[str] | None = 
     return list(cards.values())
 
 
-def pluggable(directory: pathlib.Path, name: str) -> pathlib.Path:
+def plug_directory(directory: pathlib.Path, name: str) -> pathlib.Path:
     """Return the directory that stands for the card being plugged in, making it when the card is first seen.
 
     Whoever removes that directory pulls the card; who makes it again plugs it in. A marker beside it remembers that

@@ -68,7 +68,7 @@ def read(option: str, texts: Sequence[str], fields: Mapping[str, Field]) -> list
     return list(entries.values())
 
 
-def of_card(entries: Sequence[dict[str, str]], driver: str, card_id: str) -> dict[str, str]:
+def entry_of_card(entries: Sequence[dict[str, str]], driver: str, card_id: str) -> dict[str, str]:
     """Return the entry of the card `driver`:NAME, by its key `name`.
 
     :raises fpga_nova.errors.DeviceNotAccessible: it is no longer there

@@ -15,7 +15,7 @@ from fpga_nova.system import locks
 PROBE_TIMEOUT = 30
 
 
-class Probed:
+class ProbedCard:
     """One such card.
 
     :param directory: a directory of its own in the state directory, as `status` after a reboot trusts what is there
@@ -61,7 +61,7 @@ class Probed:
         )
 
     @contextlib.contextmanager
-    def alone(self, timeout: float) -> Iterator[None]:
+    def exclusive(self, timeout: float) -> Iterator[None]:
         """Hold the card: nobody else talks to it, not even to look.
 
         :param timeout: seconds to wait for it
