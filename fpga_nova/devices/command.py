@@ -125,7 +125,7 @@ class CommandDevice(Device):
     @property
     def _patience(self) -> float:
         """Seconds to wait for a card: as long as a call on another of its regions may take, and some more."""
-        return self.conf.command_timeout + self.conf.lock_timeout
+        return float(self.conf.command_timeout + self.conf.lock_timeout)
 
     def _entries(self) -> list[dict[str, str]]:
         return option_entries.read("command_card", self.conf.command_card, _FIELDS)

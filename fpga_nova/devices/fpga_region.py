@@ -155,7 +155,7 @@ class FpgaRegionDevice(Device):
     @property
     def _patience(self) -> float:
         """Seconds to wait for a manager: as long as a call for another of its regions may take, and some more."""
-        return self.conf.fpga_region_timeout + self.conf.lock_timeout
+        return float(self.conf.fpga_region_timeout + self.conf.lock_timeout)
 
     def _exclusive(self, entry: dict[str, str]) -> contextlib.AbstractContextManager[None]:
         """Hold the manager: it serves its regions one after the other, and fails who comes second with EBUSY."""

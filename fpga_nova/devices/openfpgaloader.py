@@ -182,7 +182,7 @@ class OpenFpgaLoaderDevice(Device):
     @property
     def _patience(self) -> float:
         """Seconds to wait for a card: as long as somebody's look at it may take, and some more."""
-        return PROBE_TIMEOUT + self.conf.lock_timeout
+        return PROBE_TIMEOUT + float(self.conf.lock_timeout)
 
     def _entries(self) -> list[dict[str, str]]:
         found = option_entries.read("openfpgaloader_card", self.conf.openfpgaloader_card, _FIELDS)

@@ -96,7 +96,7 @@ def _operations(state_path: pathlib.Path) -> list[Metric]:
         "How long that took, a burn's download with it.",
         labels=["operation"],
     )
+    bounds: list[str] = [floatToGoString(bound) for bound in counters.BOUNDS]  # type: ignore[no-untyped-call]
     for operation, (counts, seconds) in counters.durations(state_path).items():
-        buckets = [(floatToGoString(bound), count) for bound, count in zip(counters.BOUNDS, counts)]
-        took.add_metric([operation], buckets, seconds)
+        took.add_metric([operation], list(zip(bounds, counts)), seconds)
     return [done, took]

@@ -130,8 +130,8 @@ class Archive:
         header = self._file.read(_LOCAL_HEADER.size)
         if len(header) != _LOCAL_HEADER.size or not header.startswith(b"PK\3\4"):
             raise errors.ArchiveInvalid(f"the archive's entry {info.filename!r} has no local header")
-        *_, name_length, extra_length = _LOCAL_HEADER.unpack(header)
-        return info.header_offset + _LOCAL_HEADER.size + name_length + extra_length + info.compress_size
+        name_length, extra_length = _LOCAL_HEADER.unpack(header)[-2:]
+        return int(info.header_offset + _LOCAL_HEADER.size + name_length + extra_length + info.compress_size)
 
     def _check_declared(self) -> None:
         declared = {entry.file: entry for entry in (*self.manifest.bitstreams, *self.manifest.files)}

@@ -118,7 +118,7 @@ def _strict_loader() -> Any:
     """Return YAML's safe loader, but strict: of two equal keys it would silently take the last."""
     import yaml
 
-    class Loader(yaml.SafeLoader):
+    class Loader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML has no types
         pass
 
     def mapping(loader: Any, node: Any) -> dict[Any, Any]:

@@ -13,7 +13,7 @@ from fpga_nova.nova import core_requests
 from fpga_nova.nova.scheduling import shortage
 
 
-class FpgaFilter(filters.BaseHostFilter):
+class FpgaFilter(filters.BaseHostFilter):  # type: ignore[misc] # Nova has no types
     """Passes hosts with a free FPGA region, for servers that ask for an IP core; all hosts for all others."""
 
     #: A rebuilt server keeps its host and its region.

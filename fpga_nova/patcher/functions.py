@@ -96,7 +96,8 @@ def dump(releases: Mapping[str, Hashes]) -> str:
     for release, hashes in releases.items():
         for name, digest in hashes.items():
             data.setdefault(name, {}).setdefault(digest, []).append(release)
-    return yaml.safe_dump(data, default_flow_style=None, width=1000)
+    text: str = yaml.safe_dump(data, default_flow_style=None, width=1000)
+    return text
 
 
 def require(found: Hashes, known: Mapping[str, Hashes], tried: Sequence[str]) -> str:

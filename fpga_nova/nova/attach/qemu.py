@@ -20,7 +20,7 @@ from nova.virt.libvirt import config as vconfig
 PORT_NAME = "org.fpga-nova.region.0"
 
 
-class RegionChannel(vconfig.LibvirtConfigGuestChannel):
+class RegionChannel(vconfig.LibvirtConfigGuestChannel):  # type: ignore[misc] # Nova has no types
     """A channel that connects to a socket of the host; Nova's own only listens on one."""
 
     def __init__(self, path: str) -> None:

@@ -26,4 +26,5 @@ def explain_failure(error: Exception, instance: Any, filter_properties: dict[str
         return error
     last_reason = errors.one_line(str(last)).rstrip(".")
     reason_of_nova = str(error.kwargs.get("reason", "")).partition(" Last exception:")[0]
-    return exception.MaxRetriesExceeded(reason=f"{last_reason}. {reason_of_nova}".rstrip())
+    refusal: Exception = exception.MaxRetriesExceeded(reason=f"{last_reason}. {reason_of_nova}".rstrip())
+    return refusal
