@@ -1,14 +1,17 @@
 # fpga-nova: the commands of README.rst. `make help` lists them.
 
 PYTHON ?= /usr/bin/python3
-# Progress is told as it happens, also to a pipe.
+# Progress is printed as it happens, also to a pipe.
 export PYTHONUNBUFFERED = 1
+SHELL := /bin/bash
+# Before a command: print how long it took, under the name of the target.
+TIMED = @TIMEFORMAT='make $@: %0R s'; time
 export STATE := $(shell $(PYTHON) -m build_scripts.lib.paths)
 VENV = $(STATE)/venv/bin
 CLOUD = $(VENV)/python -m build_scripts.cloud
 
 .PHONY: help venv tests cloud cloud-status cloud-down clean demo test lint unit component functional bench debian docs pictures share fuzz \
-	crash upgrades bitstreams patches nova-tests nova-tests-touched
+	crash upgrades bitstreams patches nova-tests nova-tests-touched test-long
 
 help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,33 +35,40 @@ demo: export DEMO_BEGUN := $(shell date +%s)
 demo: cloud ## Tell the story of fpga-nova on the cloud, and check it
 	@$(VENV)/python -m build_scripts.demo
 
-test: lint unit component nova-tests-touched functional ## Run all tests: style, types, units, components, Nova's own, the cloud
+test: export TEST_BEGUN := $(shell date +%s)
+test: lint unit component nova-tests-touched functional ## Run the tests: style, types, units, components, Nova's own, the cloud
+	@echo "make test: $$(($$(date +%s) - TEST_BEGUN)) s"
+
+test-long: tests ## Run what `make test` runs a seeded part of: whole random walks and kill matrices; kill and fuzz for minutes
+	$(VENV)/pip install -q -c build_scripts/constraints.txt -r tests/fuzz/requirements.txt
+	$(TIMED) { FPGA_NOVA_LONG=1 $(VENV)/python -m pytest --numprocesses logical --dist worksteal tests/component && \
+		$(VENV)/python -m tests.crash --kills 200 --seed 11 && \
+		$(VENV)/python -m tests.fuzz --runs 50000; }
 
 tests:
 	@$(PYTHON) -m build_scripts.bootstrap --with-tests
 
 lint: tests ## Check style and types
-	$(VENV)/ruff check
-	$(VENV)/ruff format --check
-	$(VENV)/mypy
-	$(VENV)/lint-imports
+	$(TIMED) { $(VENV)/ruff check && $(VENV)/ruff format --check && $(VENV)/mypy && $(VENV)/lint-imports; }
 
-unit: tests ## Run the unit tests: one process, no network
-	$(VENV)/python -m pytest tests/unit
+unit: tests ## Run the unit tests: one process, no root, no network, under a minute
+	$(TIMED) $(VENV)/python -m pytest -p no:xdist tests/unit
 
 component: tests ## Run the tests of real processes, tools and databases; check the committed bitstreams against their Verilog
-	@$(MAKE) -C accelerators check
-	$(VENV)/python -m pytest --numprocesses logical --dist worksteal tests/component
+	$(TIMED) { $(MAKE) -C accelerators check && \
+		$(VENV)/python -m pytest --numprocesses logical --dist worksteal tests/component; }
 
 nova-tests: tests ## Let Nova's own tests judge the patch, without it and with it; NOVA=26 to 34
 	@$(VENV)/python -m build_scripts.nova_tests $(if $(NOVA),--nova $(NOVA)) $(if $(SELECT),--select $(SELECT)) \
 		$(if $(SUITE),--suite $(SUITE))
 
 nova-tests-touched: tests ## Run Nova's own tests of what the patch touches, with it alone
-	@$(VENV)/python -m build_scripts.nova_tests --select touched --patched-only
+	$(TIMED) $(VENV)/python -m build_scripts.nova_tests --select touched --patched-only
 
-functional: tests cloud ## Run the tests on the real cloud, the demo among them; the cloud stays up
-	$(VENV)/python -m pytest tests/functional
+functional: export DEMO_BEGUN := $(shell date +%s)
+functional: tests cloud ## Run the demo and then the tests on its cloud, which stays up
+	$(TIMED) { $(VENV)/python -m build_scripts.demo && \
+		$(VENV)/python -m pytest --numprocesses 2 --dist loadgroup tests/functional; }
 
 bench: tests cloud ## Run the benchmarks: ratios to what each is compared with
 	$(VENV)/python -m benchmarks.bench_cli

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A user and an operator of the cloud, with the clients that people have; for the demo and the tests."""
+"""A user and an operator of the cloud, with OpenStack's clients; for the demo and the tests."""
 
 from __future__ import annotations
 
 import base64
-import ctypes
-import ctypes.util
 import hashlib
 import json
 import os
@@ -22,7 +20,6 @@ import openstack
 
 from build_scripts.cloud.guest.build import input_file
 from build_scripts.cloud.observe import Observer
-from build_scripts.lib import paths
 from build_scripts.lib.state import State
 
 VENV_BIN = pathlib.Path(sys.executable).parent
@@ -34,14 +31,14 @@ REGIONS = 3
 PATIENCE = 240
 
 
-class Failed(Exception):
-    """A part of the story did not come out as it should."""
+class CheckFailed(Exception):
+    """The cloud did not do what was expected of it."""
 
 
 def check(condition: object, message: str) -> None:
     """Require `condition`."""
     if not condition:
-        raise Failed(message)
+        raise CheckFailed(message)
 
 
 class Client:
@@ -185,12 +182,23 @@ class Client:
         return input_file()
 
     def kill_and_revive(self, node: str, module: str) -> None:
-        """Kill (SIGKILL) a service of a node, and have the cloud brought up again."""
-        pid = self.observer.pid(node, module)
-        check(pid is not None, f"{module} of {node} does not run")
+        """Kill a service of a node by SIGKILL, and start it again."""
+        self.kill(node, module)
+        self.revive(node, module)
+
+    def kill(self, node: str, module: str) -> None:
+        """Kill a service of a node by SIGKILL, and wait until it is dead."""
+        daemon = self.observer.daemon(node, module)
+        pid = daemon.status().pid
+        if pid is None:
+            raise CheckFailed(f"{module} of {node} does not run")
         os.kill(pid, signal.SIGKILL)
-        self.wait(f"{module} of {node} is dead", lambda: self.observer.pid(node, module) != pid)
-        subprocess.run([sys.executable, "-m", "build_scripts.cloud", "up"], cwd=paths.CLONE, check=True)
+        self.wait(f"{module} of {node} is dead", lambda: daemon.status().pid != pid, pause=0.05)
+
+    def revive(self, node: str, module: str) -> None:
+        """Start a service of a node that is dead, and wait until it is well."""
+        with self.state.lock():
+            self.observer.daemon(node, module).start()
 
     def fault(self, server: Any) -> str:
         """Return why the server is in ERROR, as its user sees it."""
@@ -211,12 +219,13 @@ class Client:
 
     def counted(self, used: int) -> None:
         """Require that hosts and database agree on how many regions are used."""
-        check(self.used() == used, f"the hosts have {self.used()} regions in use, not {used}")
-        check(self.columns() == (used, REGIONS), f"compute_nodes says {self.columns()}, not {(used, REGIONS)}")
+        on_hosts, columns = self.used(), self.columns()
+        check(on_hosts == used, f"the hosts have {on_hosts} regions in use, not {used}")
+        check(columns == (used, REGIONS), f"compute_nodes says {columns}, not {(used, REGIONS)}")
         self.say(f"regions in use: {used} of {REGIONS}, on the hosts and in compute_nodes")
 
     def region_of(self, server: Any) -> dict[str, Any] | None:
-        """Return the region that `server` holds, with its node."""
+        """Return the region that `server` holds, with its node; None if it holds none."""
         for region in self.observer.regions():
             if region["owner"] == server.id:
                 return region
@@ -244,13 +253,3 @@ def command(state: State, name: str, *arguments: object, cloud: str) -> str:
     )
     check(result.returncode == 0, f"{name} {' '.join(map(str, arguments))}: {result.stderr.strip()[-500:]}")
     return result.stdout.strip()
-
-
-def lzo_decompress(data: bytes, size: int) -> bytes:
-    """Decompress an LZO1X stream with the real liblzo2 (lzo/lzo1x.h: lzo1x_decompress_safe)."""
-    library = ctypes.CDLL(ctypes.util.find_library("lzo2") or "liblzo2.so.2")
-    target = ctypes.create_string_buffer(size)
-    length = ctypes.c_size_t(size)
-    code = library.lzo1x_decompress_safe(data, ctypes.c_size_t(len(data)), target, ctypes.byref(length), None)
-    check(code == 0, f"liblzo2 refuses the FPGA's answer with {code}")
-    return target.raw[: length.value]

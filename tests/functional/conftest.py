@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The cloud of this clone, which `make functional` has brought up."""
+"""The cloud of this clone, which `make functional` has brought up and has run the demo on."""
 
 from __future__ import annotations
 
@@ -10,27 +10,24 @@ from build_scripts.lib import paths
 from build_scripts.lib.state import State
 
 
+def pytest_collection_modifyitems(items):
+    """Give all tests of the cloud to one worker of pytest-xdist: they share its three regions."""
+    for item in items:
+        if "cloud" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("cloud"))
+
+
 @pytest.fixture(scope="session")
 def cloud():
-    return Client(State(paths.state_path()), "test-")
+    """A client of the cloud, in which all regions are free."""
+    client = Client(State(paths.state_path()), "test-")
+    client.delete_all()  # left by a run that was interrupted
+    client.counted(0)
+    return client
 
 
 @pytest.fixture(scope="session")
 def flavors(cloud):
-    """The demo's IP cores, each with a flavor that carries it."""
+    """A flavor for each of the demo's IP cores."""
     accelerators = paths.CLONE / "accelerators"
     return {name: cloud.flavor(f"fpga-{name}", cloud.upload(name, accelerators / name)) for name in ("crc32", "lzo")}
-
-
-@pytest.fixture(autouse=True)
-def clean(request):
-    """Leave no server behind, and require that no test has lost a region."""
-    if "cloud" not in request.fixturenames:
-        yield
-        return
-    cloud = request.getfixturevalue("cloud")
-    cloud.delete_all()
-    cloud.counted(0)
-    yield
-    cloud.delete_all()
-    cloud.counted(0)

@@ -8,7 +8,7 @@ import os
 import sys
 import time
 
-from build_scripts.cloud.client import Failed
+from build_scripts.cloud.client import CheckFailed
 from build_scripts.lib import paths
 from build_scripts.lib.errors import CloudError
 from build_scripts.lib.state import State
@@ -37,7 +37,7 @@ def main() -> int:
                 checks = Story(state, kind, novas).tell()
                 told.append(f"{kind} {checks} checks in {time.monotonic() - clock:.0f} s")
         print(f"\nupgrades: PASS, {', '.join(told)}", flush=True)
-    except (CloudError, Failed) as error:
+    except (CloudError, CheckFailed) as error:
         print(f"\nupgrades: FAIL\n{error}", file=sys.stderr, flush=True)
         return 1
     return 0
