@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""cloud.yaml: what describes a cloud is read, and what does not is refused with its place and reason."""
+"""cloud.yaml: a good one is read; a bad one is refused, with the place and the reason."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ GOOD = {
 }
 
 
-def test_nodes_are_read_in_their_order():
+def test_nodes_keep_their_order():
     nodes = spec.parse(GOOD, KNOWN)
     assert nodes == (
         spec.NodeSpec("controller", "controller", ("mariadb",)),
@@ -49,7 +49,7 @@ def test_nodes_are_read_in_their_order():
         (lambda d: d["nodes"]["compute1"].update(role="controller"), "one node with the role controller, found 2"),
     ],
 )
-def test_what_describes_no_cloud_is_refused(change, reason):
+def test_bad_document_is_refused_with_its_reason(change, reason):
     document = copy.deepcopy(GOOD)
     change(document)
     with pytest.raises(CloudError, match=reason):
@@ -57,19 +57,19 @@ def test_what_describes_no_cloud_is_refused(change, reason):
 
 
 @pytest.mark.parametrize("text", ["nodes: [", "", "nodes:\n\t- x"])
-def test_a_broken_file_is_named(tmp_path, text):
+def test_broken_file_is_named(tmp_path, text):
     path = tmp_path / "cloud.yaml"
     path.write_text(text)
     with pytest.raises(CloudError, match=str(path)):
         spec.load(path, KNOWN)
 
 
-def test_a_missing_file_is_named(tmp_path):
+def test_missing_file_is_named(tmp_path):
     with pytest.raises(CloudError, match=r"none\.yaml"):
         spec.load(tmp_path / "none.yaml", KNOWN)
 
 
-def test_the_projects_own_cloud_has_the_regions_of_the_story(tmp_path):
+def test_own_cloud_has_the_cards_of_the_demo(tmp_path):
     build = Build(CLOUD_YAML, State(tmp_path))
     cards = {node.name: node.spec.soft_cards for node in build.nodes}
     assert cards == {
@@ -80,7 +80,7 @@ def test_the_projects_own_cloud_has_the_regions_of_the_story(tmp_path):
     }
 
 
-def test_every_module_that_another_waits_for_exists(tmp_path):
+def test_modules_wait_only_for_modules_that_exist(tmp_path):
     build = Build(CLOUD_YAML, State(tmp_path))
     names = {module.name for module in build.modules.values()}
     for module in build.modules.values():

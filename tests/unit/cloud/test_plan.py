@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The order of the work: each task after those it waits for, side by side where it can be, none after a failure."""
+"""The order of the work: each task after those that it waits for, others beside it, none after a failure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def state(tmp_path):
     return State(tmp_path)
 
 
-def test_each_task_runs_once_after_what_it_waits_for(state):
+def test_task_runs_once_after_those_it_waits_for(state):
     done = []
     tasks = [
         plan.Task("c", lambda: done.append("c"), ("a", "b")),
@@ -29,12 +29,12 @@ def test_each_task_runs_once_after_what_it_waits_for(state):
     assert done == ["a", "b", "c"]
 
 
-def test_what_waits_for_nothing_runs_side_by_side(state):
+def test_independent_tasks_run_side_by_side(state):
     meeting = threading.Barrier(2, timeout=10)
     plan.run([plan.Task(name, meeting.wait) for name in "ab"], state)
 
 
-def test_after_a_failure_nothing_is_begun_and_what_runs_is_waited_for(state):
+def test_failure_begins_nothing_and_waits_for_running_tasks(state):
     done = []
     failed = threading.Event()
 
@@ -56,7 +56,7 @@ def test_after_a_failure_nothing_is_begun_and_what_runs_is_waited_for(state):
     assert done == ["slow"]
 
 
-def test_an_error_that_nobody_expected_is_one_line_and_its_traceback_in_a_log(state):
+def test_unexpected_error_is_one_line_with_its_traceback_in_a_log(state):
     with pytest.raises(CloudError, match=r"^bad: ZeroDivisionError: .*; see .*build\.log$"):
         plan.run([plan.Task("bad", lambda: print(1 // 0))], state, say=lambda text: None)
     assert "Traceback" in state.log("build").read_text()
@@ -68,6 +68,6 @@ def test_tasks_that_wait_for_each_other_are_an_error(state):
         plan.run(tasks, state)
 
 
-def test_ini_repeats_options_of_several_values():
+def test_ini_repeats_an_option_with_several_values():
     text = ini({"a": {"yes": True, "number": 3, "several": ["x", "y"]}, "b": {}})
     assert text == "[a]\nyes = true\nnumber = 3\nseveral = x\nseveral = y\n\n[b]\n"
