@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a driver is: five methods over one kind of card, and what it may tell besides."""
+"""The contract of a driver: five methods over one kind of card, and three that it may add."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from fpga_nova import formats, model
 class Device(abc.ABC):
     """One kind of card. The engine calls it with the region's lock held and its state committed.
 
-    A driver keeps no record of what it has loaded: the store does that, and a driver is asked for the truth by
-    :meth:`verify`. Methods may be called from several processes at once for different regions.
+    A driver keeps no record of what it has loaded. The store does that, and the engine asks the driver for the truth
+    by :meth:`verify`. Methods may be called from several processes at once for different regions.
     """
 
     #: The driver's oslo.config options; they are registered in the group ``[fpga]``.
     options: ClassVar[Sequence[Any]] = ()
 
-    #: Set by who calls :meth:`program`, if he wants to know how far it is; see :meth:`report`.
+    #: Optional progress callback, set by the caller of :meth:`program`; see :meth:`report`.
     on_progress: model.Progress | None = None
 
     def __init__(self, conf: Any, state_path: pathlib.Path, run_path: pathlib.Path) -> None:
-        """Take the group ``[fpga]``, the directory for what outlives a reboot, and the one for what does not."""
+        """Take the option group ``[fpga]``, the directory that outlives a reboot, and the one that does not."""
         self.conf = conf
-        # Absolute, as tools and servers have working directories of their own.
+        # Absolute paths, as tools and servers have working directories of their own.
         self.state_path = state_path.absolute()
         self.run_path = run_path.absolute()
 
@@ -40,7 +40,7 @@ class Device(abc.ABC):
 
     @abc.abstractmethod
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
-        """Load `bitstream` (its path is set) into `region`; return when it runs.
+        """Load `bitstream`, whose path is set, into `region`; return when it runs.
 
         :raises fpga_nova.errors.ProgrammingFailed: with the tool's own words; the region may hold anything
         :raises fpga_nova.errors.DeviceNotAccessible: the card is gone
@@ -64,10 +64,10 @@ class Device(abc.ABC):
 
     @abc.abstractmethod
     def endpoint(self, region: model.Region) -> model.Endpoint:
-        """Return what a programmed `region` offers its guest; asks no card."""
+        """Return what a programmed `region` offers its guest, without asking the card."""
 
     def report(self, done: int, total: int) -> None:
-        """Say, in :meth:`program`, how much of the load is done: bytes, or whatever else the card or its tool counts.
+        """Report, in :meth:`program`, how much of the load is done: bytes, or another unit that the tool counts.
 
         A driver that cannot tell does not call it.
         """
@@ -77,13 +77,14 @@ class Device(abc.ABC):
     def incompatibility(self, region: model.Region, header: formats.Header) -> str | None:
         """Return why a bitstream is not for the part that `region` is on, where its own header can tell; else None.
 
-        It is asked before the card is touched, and asks no card. Vendor, function and interface have been looked at.
+        It is called before the card is touched, and asks no card. The caller has compared vendor, function and
+        interface already.
         """
         return None
 
     def loss_reason(self, region: model.Region) -> str | None:
-        """Return why `region` cannot hold what it was programmed with, where that costs next to nothing to see.
+        """Return why `region` cannot hold its bitstream any more, where that costs next to nothing to see.
 
-        It is asked at every command but `status`, so it calls no tool. None says nothing; else :meth:`verify` is asked.
+        Every command but `status` calls it, so it runs no tool. None says nothing; a reason leads to :meth:`verify`.
         """
         return None

@@ -1,33 +1,39 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every error that fpga-nova raises on purpose, and the exit code that fpga-cli gives it.
+"""The tree of fpga-nova's errors, and the exit code of each.
 
-The tree, with the documented exit codes::
+The tree, with the documented exit codes of fpga-cli::
 
-    FpgaError                   1    anything that has no code of its own
-     +- ConfigurationInvalid    1    an option or a configuration file that cannot be used
-     +- EraseFailed            31    erase failed; the region is quarantined
-     +- UnknownRegion          33    erase: no such region on this host
-     +- NoMatchingHardware     64    burn: no region of this host fits the IP core
-     +- NoFreeRegion           65    burn: regions fit, but none is free
-     +- ImageNotAvailable      66    burn: the image is not found or not downloadable
-     +- ArchiveInvalid         67    burn: the archive or its manifest is not valid
-     +- RefusedByPolicy        68    burn: the operator's policy refuses the IP core
-     +- ProgrammingFailed      69    burn: programming or read-back failed
-     |   +- ReadBackMismatch   69    the card does not hold what it was told to hold
-     +- DeviceNotAccessible   127    status: the card is not there or does not answer
-     +- StoreNotReadable      128    the region store cannot be read (erase says 32)
+    FpgaError                       1    any error without a code of its own
+     +- ConfigurationInvalid        1    an option or a configuration file cannot be used
+     +- WrongUsage                  2    the arguments do not go together
+     +- EraseFailed                31    erase failed; the region is quarantined
+     +- UnknownRegion              33    erase: the host has no such region
+     +- NoMatchingHardware         64    burn: no region of this host fits the IP core
+     +- NoFreeRegion               65    burn: regions fit, but none is free
+     +- ImageNotAvailable          66    burn: the image is not found or not downloadable
+     +- ArchiveInvalid             67    burn: the archive or its manifest is not valid
+     +- RefusedByPolicy            68    burn: the operator's policy refuses the IP core
+     +- ProgrammingFailed          69    burn: programming or read-back failed
+     |   +- ReadBackMismatch       69    the card does not hold what was loaded
+     +- DeviceNotAccessible       127    status: the card is not there or does not answer
+     +- StoreNotReadable          128    the region store cannot be read
+         +- EraseStoreNotReadable  32    the same, during an erase
 
 The codes 31 to 33, 64, 65, 127 and 128 are those of the first fpga-cli of 2016; 66 to 69 are ours.
 """
 
 from __future__ import annotations
 
-#: What `erase` exits with where any other command exits with StoreNotReadable.exit_code.
-ERASE_STORE_NOT_READABLE = 32
+#: Exit codes of a process that a signal ended, as shells give them (128 plus the signal's number): SIGINT, SIGPIPE.
+INTERRUPTED = 130
+OUTPUT_CLOSED = 141
 
 
 class FpgaError(Exception):
-    """Base of all errors here. Its text is one line: what was wrong, and what to do where that is known."""
+    """Base of all errors here; its text is one line.
+
+    The text says what was wrong and, where that is known, what to do.
+    """
 
     exit_code = 1
 
@@ -37,6 +43,12 @@ class FpgaError(Exception):
 
 class ConfigurationInvalid(FpgaError):
     """An option or a configuration file cannot be used."""
+
+
+class WrongUsage(FpgaError):
+    """The arguments of a command do not go together."""
+
+    exit_code = 2
 
 
 class EraseFailed(FpgaError):
@@ -103,11 +115,28 @@ class StoreNotReadable(FpgaError):
     exit_code = 128
 
 
+class EraseStoreNotReadable(StoreNotReadable):
+    """The region store cannot be opened, read or written during an erase."""
+
+    exit_code = 32
+
+
+def exit_code(error: BaseException | None) -> int:
+    """Return the exit code of a command that ended with `error`; 0 for None."""
+    if error is None:
+        return 0
+    if isinstance(error, FpgaError):
+        return error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return INTERRUPTED
+    return OUTPUT_CLOSED if isinstance(error, BrokenPipeError) else FpgaError.exit_code
+
+
 def one_line(text: str, limit: int = 1000) -> str:
     """Return `text` as one printable line of at most `limit` characters.
 
-    Whatever a tool or an archive says ends in logs, faults and terminals: line breaks become spaces and control
-    characters are dropped, so that it can forge neither a log line nor a terminal sequence.
+    Text of tools and archives ends up in logs, faults and terminals. Line breaks become spaces and control characters
+    are dropped, so that it can forge neither a log line nor a terminal sequence.
     """
     line = " ".join(text.split())
     line = "".join(char for char in line if char.isprintable())

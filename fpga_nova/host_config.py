@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpga_nova import errors, paths
-from fpga_nova.fpga_cli import quick
 from fpga_nova.ip_cores import admission, policy
+from fpga_nova.regions import quick_status
 
 
 def load(config_files: Sequence[str], glance: bool = False) -> Any:
-    """Read the configuration with oslo.config, the drivers' options among it; returns its `ConfigOpts`.
+    """Read the configuration with the drivers' options; return oslo.config's `ConfigOpts`.
 
-    :param glance: whether Glance is needed, whose client takes as long to import as all the rest
+    :param glance: whether Glance is needed; its client takes as long to import as all the rest
     :raises fpga_nova.errors.ConfigurationInvalid: a file or a value cannot be used, or a driver is not installed
     """
     from oslo_config import cfg
@@ -23,11 +23,11 @@ def load(config_files: Sequence[str], glance: bool = False) -> Any:
     from fpga_nova.conf import GROUP, host_options
 
     for path in config_files:
-        quick.read(path)
+        quick_status.read_configuration(path)
     conf = cfg.ConfigOpts()
     conf.register_opts(host_options.HOST_OPTS, GROUP)
     try:
-        files = [path for path in config_files if path != paths.CONFIG_FILE or quick.read(path)]
+        files = [path for path in config_files if path != paths.CONFIG_FILE or quick_status.read_configuration(path)]
         conf(args=[], project="fpga-nova", default_config_files=files, default_config_dirs=[])
         for driver in driver_classes(conf.fpga.devices).values():
             conf.register_opts(driver.options, GROUP)
@@ -36,18 +36,18 @@ def load(config_files: Sequence[str], glance: bool = False) -> Any:
 
             register_conf_options(conf, GROUP)
         for option in conf.fpga:
-            conf.fpga[option]  # read once here, so that a bad value is found before anything is touched
+            conf.fpga[option]  # read here, so that a bad value is found before a card is touched
     except cfg.Error as error:
         raise errors.ConfigurationInvalid(f"configuration cannot be used: {error}") from error
     return conf
 
 
-def rules(conf: Any) -> admission.AdmissionRules:
-    """Return what the operator wants of IP cores.
+def admission_rules(conf: Any) -> admission.AdmissionRules:
+    """Return the operator's rules for IP cores.
 
     :raises fpga_nova.errors.ConfigurationInvalid: the policy file, or an option, cannot be used
     """
-    # An option that is there and empty is a mistake, and must not admit everything.
+    # An option that is set but empty is a mistake, and must not admit everything.
     policy_file, certificates = conf.fpga.policy_file, conf.fpga.signature_certificates
     return admission.AdmissionRules(
         state_path=pathlib.Path(conf.fpga.state_path).absolute(),

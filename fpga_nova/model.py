@@ -18,7 +18,7 @@ class RegionState(str, enum.Enum):
     """The states of a region; it is in exactly one::
 
     free -> programming -> programmed -> erasing -> free
-                 \\-> dirty (anything failed or died) -> erasing -> free, or quarantined
+                 \\-> dirty (a step failed or a process died) -> erasing -> free, or quarantined
     """
 
     FREE = "free"
@@ -72,10 +72,10 @@ class Card:
 
 @dataclasses.dataclass(frozen=True)
 class Region:
-    """A region and what the store says of it.
+    """A region and its record in the store.
 
     :param id: UUID, given when the region was first seen and kept for good
-    :param owner: UUID of the server (or another name its holder chose) that holds the region
+    :param owner: UUID of the server, or another name given to burn, that holds the region
     :param image_id: Glance image the loaded core came from, if from Glance
     :param core: name of the loaded IP core, from its manifest
     :param function_id: UUID of the loaded function, from its manifest
@@ -103,7 +103,7 @@ class Region:
 
     @property
     def lost(self) -> bool:
-        """Whether its card no longer holds what its holder was given, or nobody could prove that it does."""
+        """Whether its card no longer holds what it was programmed with, or that could not be proved."""
         return self.state is RegionState.PROGRAMMED and self.error is not None
 
 
@@ -176,7 +176,7 @@ class Endpoint:
 
 
 class Progress(Protocol):
-    """Somebody to tell how far a long work is."""
+    """A callback that shows the progress of a long operation."""
 
     def __call__(self, done: int, total: int) -> None:
-        """Take how much is done, and how much is all: bytes, or whatever else is counted."""
+        """Show that `done` of `total` units are done: bytes, or another unit."""

@@ -43,7 +43,7 @@ _ROOTWRAP_HINTS = {
 }
 
 _ERROR_CLASSES: dict[int, type[errors.FpgaError]] = {
-    errors.ERASE_STORE_NOT_READABLE: errors.StoreNotReadable,
+    errors.EraseStoreNotReadable.exit_code: errors.StoreNotReadable,
     **{
         cls.exit_code: cls
         for cls in (

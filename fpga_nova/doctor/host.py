@@ -107,7 +107,7 @@ def configuration(site: Site) -> str:
         raise Failed(f"{path} must be root's alone; chown root:root {path}; chmod 0600 {path}")
     from fpga_nova import host_config as cli_options
 
-    cli_options.rules(site.fpga)
+    cli_options.admission_rules(site.fpga)
     return f"{path}: drivers {', '.join(site.fpga.fpga.devices)}"
 
 

@@ -42,3 +42,7 @@ class Header:
     user_id: int | None = None
     idcode: int | None = None
     created: str | None = None
+
+    def is_for_interface(self, interface_id: str | None) -> bool:
+        """Return False if this bitstream says that it was built for other interfaces than `interface_id`."""
+        return interface_id is None or not self.interface_ids or interface_id in self.interface_ids

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fpga-cli's commands for those who make IP-core archives: pack, inspect, upload."""
+"""The commands of fpga-cli for IP-core archives: pack, inspect, upload."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import json
 import sys
 
 from fpga_nova import errors
-from fpga_nova.fpga_cli import core_lookup, output
-from fpga_nova.ip_cores import archive
+from fpga_nova.fpga_cli import output
+from fpga_nova.ip_cores import archive, core_lookup
 
-#: Most bytes of an archive that a person packs, checks or uploads; hosts have their own limit, max_archive_size.
+#: Most bytes of an archive that these commands check; hosts have a limit of their own, max_archive_size.
 _LOCAL_LIMIT = (1 << 32) - 1
 
 _COLUMNS = ("manifest_version", "name", "version", "vendor", "description", "function", "bitstreams", "files")
@@ -24,7 +24,7 @@ def pack(arguments: argparse.Namespace) -> None:
 
 def inspect(arguments: argparse.Namespace) -> None:
     """Check an archive and print its manifest."""
-    with core_lookup.open_archive(arguments.archive) as file:
+    with core_lookup.open_file(arguments.archive) as file:
         core = archive.Archive(file, _LOCAL_LIMIT)
         core.verify()
     if arguments.format is None and not arguments.column and not sys.stdout.isatty():
@@ -43,7 +43,7 @@ def inspect(arguments: argparse.Namespace) -> None:
 
 def upload(arguments: argparse.Namespace) -> None:
     """Put an archive into Glance."""
-    with core_lookup.open_archive(arguments.archive) as file:
+    with core_lookup.open_file(arguments.archive) as file:
         core = archive.Archive(file, _LOCAL_LIMIT)
         core.verify()
         try:

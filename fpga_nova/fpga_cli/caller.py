@@ -1,35 +1,35 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who runs fpga-cli, for the audit log."""
+"""The process and the user that run fpga-cli, for the audit log."""
 
 from __future__ import annotations
 
 import os
 import pathlib
 import pwd
-from typing import Any
 
 from fpga_nova import errors
+from fpga_nova.regions.audit_log import Caller
 
-# What the kernel says of a process that no login led to: (uid_t) -1; see proc(5) and audit_loginuid.
+# The kernel's login uid of a process that no login led to: (uid_t) -1; see proc(5) and audit_loginuid.
 _NO_LOGIN = (1 << 32) - 1
 
 
-def who() -> dict[str, Any]:
-    """Return uid, user, login_uid, sudo_uid, pid and parent; what is not known is None.
+def identify() -> Caller:
+    """Return what is known of the calling process.
 
-    `login_uid` is the kernel's, which no process can change once it is set; `sudo_uid` is what sudo put into the
+    `login_uid` is the kernel's, which no process can change once it is set. `sudo_uid` is what sudo put into the
     environment, where root could put anything.
     """
     uid = os.getuid()
     login = _number(_proc("self/loginuid"))
-    return {
-        "uid": uid,
-        "user": _user(uid),
-        "login_uid": None if login == _NO_LOGIN else login,
-        "sudo_uid": _number(os.environ.get("SUDO_UID", "")),
-        "pid": os.getpid(),
-        "parent": _parent(),
-    }
+    return Caller(
+        uid=uid,
+        user=_user(uid),
+        login_uid=None if login == _NO_LOGIN else login,
+        sudo_uid=_number(os.environ.get("SUDO_UID", "")),
+        pid=os.getpid(),
+        parent=_parent(),
+    )
 
 
 def _parent() -> str | None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fpga-cli's way from arguments to the function that carries out their command."""
+"""From fpga-cli's arguments to the function that carries out their command."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from fpga_nova.fpga_cli import parser
 def run(arguments: Sequence[str]) -> int:
     """Run the command that `arguments` name; return the exit code.
 
-    :raises fpga_nova.errors.FpgaError: whatever went wrong, with the exit code in it
+    The command's module is imported only now, as each has imports of its own.
+
+    :raises fpga_nova.errors.FpgaError: any failure; it has the exit code
     """
     parsed = parser.build().parse_args(arguments)
     logging.basicConfig(
@@ -22,6 +24,6 @@ def run(arguments: Sequence[str]) -> int:
         level=logging.DEBUG if parsed.debug else logging.CRITICAL,
         format="%(levelname)s %(name)s: %(message)s",
     )
-    module, _, function = parser.FUNCTIONS[parsed.command].partition(":")
-    getattr(importlib.import_module(f"fpga_nova.fpga_cli.{module}"), function)(parsed)
+    module, _, function = parsed.function.partition(":")
+    getattr(importlib.import_module(module), function)(parsed)
     return 0

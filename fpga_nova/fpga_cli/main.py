@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fpga-cli's entry: a status that costs little, and the way to everything else.
+"""The entry of fpga-cli: exit codes, error lines, and the quick status.
 
-`fpga-cli status` is asked at every audit of nova-compute; so it is answered here with nothing imported but sqlite3,
-as long as the region store alone can tell. All other commands are in `fpga_nova.fpga_cli.dispatch`.
+nova-compute runs `fpga-cli status` at every audit, so :mod:`fpga_nova.regions.quick_status` answers it wherever the
+region store alone can tell. Every other command goes to :mod:`fpga_nova.fpga_cli.dispatch`.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -14,31 +15,46 @@ from fpga_nova import errors, paths
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run fpga-cli with `argv` (without the program's name); return its exit code. Never shows a traceback."""
+    """Run fpga-cli and return its exit code; never show a traceback, except with --debug.
+
+    :param argv: the arguments without the program's name; by default those of this process
+    """
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
-        config_files = _plain_status(arguments)
-        if config_files is not None and _quick_status(config_files):
-            return 0
-        from fpga_nova.fpga_cli import dispatch
-
-        return dispatch.run(arguments)
+        code = _run(arguments)
+    except SystemExit:  # argparse, after --help and wrong usage
+        _flush_stdout()
+        raise
     except errors.FpgaError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("Error: interrupted", file=sys.stderr)
-        return 130  # 128 + SIGINT, as shells have it
+        code = _fail(str(error), error)
+    except KeyboardInterrupt as error:
+        code = _fail("interrupted", error)
     except Exception as error:
+        if isinstance(error, BrokenPipeError) and not _flush_stdout():
+            return errors.OUTPUT_CLOSED
         if "--debug" in arguments:
             raise
         text = errors.one_line(f"{type(error).__name__}: {error}")
-        print(f"Error: unexpected {text} (--debug shows where)", file=sys.stderr)
-        return 1
+        code = _fail(f"unexpected {text} (--debug shows where)", error)
+    return code if _flush_stdout() else code or errors.OUTPUT_CLOSED
 
 
-def _plain_status(arguments: list[str]) -> list[str] | None:
-    """Return the configuration files if `arguments` ask for the contract's status and nothing else, else None."""
+def _run(arguments: list[str]) -> int:
+    config_files = _config_files_of_plain_status(arguments)
+    if config_files is not None:
+        from fpga_nova.regions import quick_status
+
+        counts = quick_status.used_regions(config_files)
+        if counts is not None:
+            print("Used regions: {}/{}".format(*counts))
+            return 0
+    from fpga_nova.fpga_cli import dispatch
+
+    return dispatch.run(arguments)
+
+
+def _config_files_of_plain_status(arguments: list[str]) -> list[str] | None:
+    """Return the configuration files if `arguments` are the contract's status and nothing else, else None."""
     if arguments == ["status"]:
         return [paths.CONFIG_FILE]
     if len(arguments) == 3 and arguments[0] == "--config-file" and arguments[2] == "status":
@@ -46,13 +62,29 @@ def _plain_status(arguments: list[str]) -> list[str] | None:
     return None
 
 
-def _quick_status(config_files: list[str]) -> bool:
-    from fpga_nova.fpga_cli import quick
-    from fpga_nova.regions import quick_status
+def _fail(text: str, error: BaseException) -> int:
+    try:
+        print(f"Error: {text}", file=sys.stderr, flush=True)
+    except BrokenPipeError:
+        _discard(sys.stderr.fileno())
+    return errors.exit_code(error)
 
-    state_path = quick.state_path(config_files)
-    counts = state_path and quick_status.quick_status(state_path, config_files)
-    if not counts:
+
+def _flush_stdout() -> bool:
+    """Flush stdout; return False if its reader has gone, as `head` does, and discard what is left to print.
+
+    The interpreter would report the closed pipe on stderr at its exit.
+    """
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _discard(sys.stdout.fileno())
         return False
-    print("Used regions: {}/{}".format(*counts))
     return True
+
+
+def _discard(descriptor: int) -> None:
+    """Point a descriptor at /dev/null, where the interpreter's own last flush succeeds."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, descriptor)
+    os.close(null)

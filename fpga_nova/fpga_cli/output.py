@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """The forms of fpga-cli's output: a table for people; JSON, YAML and bare values for programs.
 
-They are cliff's, as every OpenStack command has them; its formatters cost 20 ms of imports, and nothing else of it is
-used. JSON and YAML have all columns; a table and bare values, those that matter most, or those asked for.
+They are those of cliff, which every OpenStack command has. Its formatters cost 20 ms of imports, and nothing else of it
+is used. JSON and YAML have all columns; a table and bare values have the most important ones, or those asked for.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def print_list(
     """Print records, one a row.
 
     :param arguments: has `format` (None: table) and `column` (empty: `columns`, or `short` for a table and values)
-    :raises fpga_nova.errors.FpgaError: a column is asked for that is not there
+    :raises fpga_nova.errors.FpgaError: an asked column does not exist
     """
     form = arguments.format or "table"
     names = _names(arguments, form, columns, short)
@@ -64,7 +64,7 @@ def _cell(form: str, value: Any) -> Any:
         return "-"
     if isinstance(value, (list, tuple)):
         value = " ".join(str(each) for each in value)
-    # Names come from tenants' manifests: nothing in them may move a terminal's cursor, or begin a line.
+    # Names come from tenants' manifests: no character of them may move a terminal's cursor, or begin a line.
     return errors.one_line(value) if isinstance(value, str) else value
 
 

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fpga-cli's arguments: the one source of its help, its manual page and its shell completion."""
+"""The arguments of fpga-cli.
+
+This parser is the one source of the help, the manual page and the shell completions.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,8 @@ from collections.abc import Callable
 from fpga_nova import paths
 from fpga_nova.system import uuids
 
-#: Takes a command's name and what it does.
-Add = Callable[[str, str], argparse.ArgumentParser]
+#: Adds a command: its name, its function as `module:function` in this package, and what it does.
+Add = Callable[[str, str, str], argparse.ArgumentParser]
 
 PROGRAM = "fpga-cli"
 DESCRIPTION = "Program, erase and report the FPGA regions of this host."
@@ -19,7 +22,8 @@ DESCRIPTION = "Program, erase and report the FPGA regions of this host."
 EPILOG = """
 exit codes:
   0   done
-  1   anything that has no code of its own; 2 wrong usage
+  1   any error without a code of its own           2   wrong usage
+  130 interrupted                                   141 the reader of the output is gone
   31  erase, release: failed, the region is         64  burn: no matching hardware
       quarantined                                   65  burn: no free region
   32  erase: region store not readable              66  burn: image or archive not found or not readable
@@ -35,28 +39,13 @@ examples:
   fpga-cli --config-file ./try/fpga.conf status
 """
 
-#: Module of fpga_nova.fpga_cli and function in it that carry out a command; imported only when it is asked for.
-FUNCTIONS = {
-    "burn": "region_commands:burn",
-    "prefetch": "region_commands:prefetch",
-    "erase": "region_commands:erase",
-    "status": "query_commands:status",
-    "list": "query_commands:list_regions",
-    "show": "query_commands:show",
-    "verify": "region_commands:verify",
-    "quarantine": "region_commands:quarantine",
-    "release": "region_commands:release",
-    "recover": "region_commands:recover",
-    "history": "report_commands:history",
-    "metrics": "report_commands:metrics",
-    "pack": "archive_commands:pack",
-    "inspect": "archive_commands:inspect",
-    "upload": "archive_commands:upload",
-}
-
 
 def build() -> argparse.ArgumentParser:
-    """Return the parser; what it parses has `command` (a key of FUNCTIONS) and the command's arguments."""
+    """Return the parser.
+
+    Its result has `command` (the name), `function` (where the function that carries it out stands, as
+    `module:function`) and the command's own arguments.
+    """
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
         description=DESCRIPTION,
@@ -67,14 +56,16 @@ def build() -> argparse.ArgumentParser:
         "--config-file",
         metavar="FILE",
         default=paths.CONFIG_FILE,
-        help=f"configuration (default: {paths.CONFIG_FILE}); a file of one's own with a state_path of one's own needs "
-        "no root on a soft FPGA",
+        help=f"configuration (default: {paths.CONFIG_FILE}); with a file and a state_path of "
+        "your own, a soft FPGA needs no root",
     )
-    parser.add_argument("--debug", action="store_true", help="say on stderr what is done, and where an error came from")
+    parser.add_argument("--debug", action="store_true", help="log to stderr what is done, and where an error came from")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", dest="command", required=True)
 
-    def add(name: str, text: str) -> argparse.ArgumentParser:
-        return commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+    def add(name: str, function: str, text: str) -> argparse.ArgumentParser:
+        command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        command.set_defaults(function=f"{__package__}.{function}")
+        return command
 
     _add_hardware(add)
     _add_reports(add)
@@ -83,7 +74,7 @@ def build() -> argparse.ArgumentParser:
 
 
 def _add_hardware(add: Add) -> None:
-    burn = add("burn", "load an IP core into a free region and print the region's id")
+    burn = add("burn", "loading_commands:burn", "load an IP core into a free region and print the region's id")
     what = burn.add_mutually_exclusive_group(required=True)
     what.add_argument("image_id", metavar="IMAGE_ID", nargs="?", type=_uuid, help="Glance image of the IP core")
     what.add_argument("--file", metavar="ARCHIVE", type=pathlib.Path, help="a local IP-core archive instead")
@@ -100,50 +91,76 @@ def _add_hardware(add: Add) -> None:
         "--token-stdin",
         action="store_true",
         help="fetch the image with a Keystone token, one line on standard input, in place of fpga-cli's own "
-        "credentials: only what its owner may download is loaded",
+        "credentials: only an image that the token's user may download is loaded",
     )
 
-    prefetch = add("prefetch", "bring what of an image fits this host into its cache, so that a burn need not fetch it")
+    prefetch = add(
+        "prefetch",
+        "loading_commands:prefetch",
+        "put the bitstreams of an image that fit this host into its cache, so that a burn need not fetch them",
+    )
     prefetch.add_argument("image_id", metavar="IMAGE_ID", type=_uuid, help="Glance image of the IP core")
     _add_form(prefetch)
 
-    erase = add("erase", "wipe a region, prove it, and give it back")
+    erase = add("erase", "region_commands:erase", "wipe a region, prove it, and give it back")
     erase.add_argument("region_id", metavar="REGION_ID", nargs="?", help="id that burn printed")
     erase.add_argument(
         "--owner",
         metavar="SERVER_ID",
         type=_uuid,
-        help="erase only what this server holds (all of it, without REGION_ID); holding nothing is no error",
+        help="erase only regions that this server holds (all of them, without REGION_ID); holding none is not an error",
     )
 
-    verify = add("verify", "ask the cards whether regions hold what the region store says")
+    verify = add(
+        "verify", "region_commands:verify", "ask the cards whether the regions hold what the region store says"
+    )
     verify.add_argument("region_id", metavar="REGION_ID", nargs="?", help="only this one")
     _add_form(verify)
 
-    quarantine = add("quarantine", "offer a region no more, whatever happens, until it is released; touches no card")
+    quarantine = add(
+        "quarantine",
+        "region_commands:quarantine",
+        "take a region out of service until it is released, without touching the card",
+    )
     quarantine.add_argument("region_id", metavar="REGION_ID", help="id of the region")
-    quarantine.add_argument("--reason", metavar="TEXT", required=True, help="why, for whoever finds it so")
+    quarantine.add_argument("--reason", metavar="TEXT", required=True, help="why, for the operator who finds it so")
 
-    release = add("release", "wipe a quarantined region once more and offer it again if that is proved")
+    release = add(
+        "release", "region_commands:release", "wipe a quarantined region once more and offer it again if that is proved"
+    )
     release.add_argument("region_id", metavar="REGION_ID", help="id of the region")
 
-    _add_form(add("recover", "finish what was left behind, load again what was lost, and list what became of it"))
+    _add_form(
+        add(
+            "recover",
+            "loading_commands:recover",
+            "finish what killed commands left behind, load lost regions again, and list what became of them",
+        )
+    )
 
 
 def _add_reports(add: Add) -> None:
-    add("status", "print how many regions are used: 'Used regions: 1/2'")
-    _add_form(add("list", "list the regions of this host with their states"))
+    add("status", "query_commands:status", "print how many regions are used: 'Used regions: 1/2'")
+    _add_form(add("list", "query_commands:list_regions", "list the regions of this host with their states"))
 
-    show = add("show", "show all that is known of a region and its card")
+    show = add("show", "query_commands:show", "show everything about a region and its card")
     show.add_argument("region_id", metavar="REGION_ID", help="id of the region")
     _add_form(show)
 
-    history = add("history", "list what was done to the regions and by whom, newest first, from the audit log")
-    history.add_argument("region_id", metavar="REGION_ID", nargs="?", help="only what was done to this one")
+    history = add(
+        "history",
+        "report_commands:history",
+        "list what was done to the regions, and the user who did it, newest first, from the audit log",
+    )
+    history.add_argument("region_id", metavar="REGION_ID", nargs="?", help="only entries of this region")
     history.add_argument("--limit", metavar="N", type=_positive, default=50, help="most entries (default: 50)")
     _add_form(history)
 
-    metrics = add("metrics", "print metrics of regions, cards and commands for Prometheus's textfile collector")
+    metrics = add(
+        "metrics",
+        "report_commands:metrics",
+        "print metrics of regions, cards and commands for Prometheus's textfile collector",
+    )
     metrics.add_argument(
         "--output",
         metavar="FILE",
@@ -154,16 +171,17 @@ def _add_reports(add: Add) -> None:
 
 
 def _add_archives(add: Add) -> None:
-    pack = add("pack", "make an IP-core archive of a directory with a core.json")
+    pack = add("pack", "archive_commands:pack", "make an IP-core archive of a directory with a core.json")
     pack.add_argument("directory", metavar="DIRECTORY", type=pathlib.Path, help="where the core.json is")
     pack.add_argument("-o", "--output", metavar="ARCHIVE", type=pathlib.Path, required=True, help="file to write")
 
-    inspect = add("inspect", "check an IP-core archive and print its manifest")
+    inspect = add("inspect", "archive_commands:inspect", "check an IP-core archive and print its manifest")
     inspect.add_argument("archive", metavar="ARCHIVE", type=pathlib.Path, help="file to check")
     _add_form(inspect, "on a terminal a table, else the manifest as it stands")
 
     upload = add(
         "upload",
+        "archive_commands:upload",
         "check an IP-core archive, put it into Glance with its manifest, tag and properties, and print the image's id; "
         "credentials come from the environment (OS_*, clouds.yaml)",
     )
@@ -173,7 +191,7 @@ def _add_archives(add: Add) -> None:
     upload.add_argument(
         "--visibility",
         choices=("public", "community", "shared", "private"),
-        help="who may see it; hosts fetch it as fpga-cli's user, who must be among them (default: Glance's)",
+        help="visibility of the image, which fpga-cli's user on the hosts must be allowed to see (default: Glance's)",
     )
 
 
@@ -192,7 +210,7 @@ def _add_form(command: argparse.ArgumentParser, default: str = "table") -> None:
 
 
 def _project(text: str) -> str:
-    """Take a project's id with or without dashes, and give it as Keystone does: without."""
+    """Return a project's id as Keystone gives it: without dashes."""
     return _uuid(text).replace("-", "")
 
 
@@ -209,5 +227,5 @@ def _positive(text: str) -> int:
     except ValueError:
         value = 0
     if not 0 < value <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 to 1000000")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 to 1000000")
     return value

@@ -30,7 +30,7 @@ def text(regions: Sequence[model.Region], cards: Sequence[tuple[model.Card, bool
 
     :param cards: each with whether it was found
     :raises OSError: the counters cannot be read
-    :raises sqlite3.Error: nor that
+    :raises sqlite3.Error: the counters cannot be read
     """
     families = [_build(), _regions(regions), _lost(regions), _cards(cards), *_operations(state_path)]
 
@@ -48,7 +48,7 @@ def _build() -> Metric:
 
 
 def _regions(regions: Sequence[model.Region]) -> Metric:
-    """Return the counts of every state, also of those that no region is in: a series that vanishes alarms nobody."""
+    """Return the count of every state, 0 included: a series that vanishes raises no alarm."""
     family = GaugeMetricFamily(
         "fpga_nova_regions", "FPGA regions of this host, by state.", labels=["vendor", "board", "state"]
     )
@@ -62,7 +62,7 @@ def _regions(regions: Sequence[model.Region]) -> Metric:
 def _lost(regions: Sequence[model.Region]) -> Metric:
     family = GaugeMetricFamily(
         "fpga_nova_lost_regions",
-        "FPGA regions of this host that are programmed by the record, and whose card lost that.",
+        "FPGA regions of this host that are recorded as programmed and whose card lost the bitstream.",
         labels=["vendor", "board"],
     )
     counts = collections.Counter((region.vendor, region.board) for region in regions if region.lost)
@@ -74,7 +74,7 @@ def _lost(regions: Sequence[model.Region]) -> Metric:
 def _cards(cards: Sequence[tuple[model.Card, bool]]) -> Metric:
     family = GaugeMetricFamily(
         "fpga_nova_card_present",
-        "Whether an FPGA card that this host knows is there (1) or was pulled (0).",
+        "Whether a known FPGA card of this host is there (1) or was pulled (0).",
         labels=["card", "vendor", "board"],
     )
     for card, found in cards:
@@ -86,14 +86,14 @@ def _cards(cards: Sequence[tuple[model.Card, bool]]) -> Metric:
 def _operations(state_path: pathlib.Path) -> list[Metric]:
     done = CounterMetricFamily(
         "fpga_nova_operations",
-        "What fpga-cli did to regions, or was asked to do, by its exit code.",
+        "Operations of fpga-cli on regions, by exit code.",
         labels=["operation", "exit_code"],
     )
     for operation, exit_code, count in counters.operations(state_path):
         done.add_metric([operation, str(exit_code)], count)
     took = HistogramMetricFamily(
         "fpga_nova_operation_duration_seconds",
-        "How long that took, a burn's download with it.",
+        "Duration of operations of fpga-cli, a burn's download included.",
         labels=["operation"],
     )
     bounds: list[str] = [floatToGoString(bound) for bound in counters.BOUNDS]  # type: ignore[no-untyped-call]

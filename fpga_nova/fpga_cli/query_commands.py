@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fpga-cli's commands that say how regions are: status, list, show."""
+"""The commands of fpga-cli that report regions: status, list, show."""
 
 from __future__ import annotations
 
@@ -21,27 +21,27 @@ _CARD_COLUMNS = ("card_present", "card_path", "pci_address", "numa_node", "endpo
 
 def status(arguments: argparse.Namespace) -> None:
     """Print the contract's line."""
-    with local_host.opened(arguments) as here, here.engine() as engine:
+    with local_host.opened(arguments) as host, host.engine() as engine:
         print("Used regions: {}/{}".format(*engine.status()))
 
 
 def list_regions(arguments: argparse.Namespace) -> None:
     """List all regions."""
-    with local_host.opened(arguments) as here, here.engine() as engine:
+    with local_host.opened(arguments) as host, host.engine() as engine:
         found = engine.regions()
     print_regions(arguments, found)
 
 
 def show(arguments: argparse.Namespace) -> None:
-    """Show a region, its card, and what it offers a guest while it is programmed."""
-    with local_host.opened(arguments) as here, here.engine() as engine:
+    """Show a region, its card, and the endpoint that it offers while it is programmed."""
+    with local_host.opened(arguments) as host, host.engine() as engine:
         region = engine.region(arguments.region_id)
         card = next(card for card, _ in engine.cards() if card.id == region.card_id)
         endpoint = None
         if region.state is model.RegionState.PROGRAMMED:
             try:
                 endpoint = engine.endpoint(region)
-            except errors.DeviceNotAccessible:  # its driver is not enabled; all else is known
+            except errors.DeviceNotAccessible:  # its driver is not enabled; everything else is known
                 endpoint = None
     values = {
         **record(region),
@@ -62,7 +62,7 @@ def record(region: model.Region) -> dict[str, Any]:
 
 
 def print_regions(arguments: argparse.Namespace, regions: Sequence[model.Region]) -> None:
-    """Print regions in the form asked for."""
+    """Print regions in the form that `arguments` ask for."""
     records = [record(region) for region in regions]
     if arguments.format in (None, "table"):
         for region, values in zip(regions, records):

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keystone's token of who asked for a server, handed over on standard input: nobody sees it there but its reader."""
+"""The Keystone token of the user who asked for a server, read from standard input.
+
+No other process can read it there, as it could from arguments or the environment.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ import sys
 
 from fpga_nova import errors
 
-# What fits an HTTP header of Glance with room to spare; a Fernet token has about 250 characters.
+# It fits an HTTP header of Glance with room to spare; a Fernet token has about 250 characters.
 _LONGEST = 8192
 _TOKEN = re.compile(rb"[\x21-\x7e]+")
 
@@ -17,7 +20,7 @@ _TOKEN = re.compile(rb"[\x21-\x7e]+")
 def read() -> str:
     """Return the token: one line of standard input, asked for without echo on a terminal.
 
-    :raises fpga_nova.errors.ImageNotAvailable: there is none; the text does not have what came instead
+    :raises fpga_nova.errors.ImageNotAvailable: there is none; the text does not repeat what came instead
     """
     if sys.stdin is None or sys.stdin.closed:
         raise errors.ImageNotAvailable("no token: standard input is closed")

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Admission: what an IP core has to pass before a card is touched, in the order in which it can be known.
+"""Admission: the operator's rules that an IP core must pass before a card is touched.
 
-Before the download its image's metadata (owner, signature, the manifest that the uploader put there); after it the
-archive's own manifest, which alone counts; then each bitstream by its own header, and by the operator's scanner. What
-an archive's form must be is in `archive`, what an image's must be in `source`; here is what the operator wants.
+The checks come in the order in which the facts are known. Before the download: the image's metadata (owner, signature,
+the manifest that the uploader stated). After it: the archive's own manifest, which alone counts. Then each bitstream:
+by its own header, and by the operator's scanner. `archive` has the rules for an archive's form, and `source` those for
+an image's.
 """
 
 from __future__ import annotations
@@ -11,27 +12,27 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import pathlib
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from fpga_nova import errors, formats, model
 from fpga_nova.ip_cores import policy
+from fpga_nova.ip_cores.core_lookup import Core
 from fpga_nova.ip_cores.source import ImageInfo
 from fpga_nova.system.tool import Tool
 
-#: What `[fpga] require_signature` may say.
+#: Values of the option `[fpga] require_signature`.
 NEVER, IF_PRESENT, ALWAYS = SIGNATURE_MODES = ("never", "if-present", "always")
 
 
 @dataclasses.dataclass(frozen=True)
 class AdmissionRules:
-    """What the operator has configured.
+    """The operator's configured rules.
 
     :param state_path: where a scanner's private working directory is made
     :param policy: the allow-list; None admits all
     :param require_signature: one of SIGNATURE_MODES
-    :param certificates: directory of the certificates of those who may sign; without it, `if-present` looks at no
-        signature: who could sign could as well not sign
+    :param certificates: directory of the certificates that may sign; without it, `if-present` looks at no signature,
+        as an uploader who could add a signature could also leave it out
     :param scan_command: absolute path of an executable that may refuse a bitstream
     :param scan_timeout: seconds that it may take
     """
@@ -56,8 +57,8 @@ class Admission:
     """The judgement of one burn, or of one prefetch.
 
     :param rules: the operator's
-    :param project: Keystone's id of the project whose server gets the core, if the caller said; policy.ANY_PROJECT
-        where no server gets it yet
+    :param project: Keystone's id of the project whose server gets the core, if the caller gave it;
+        policy.ANY_PROJECT where no server gets it yet
     """
 
     def __init__(self, rules: AdmissionRules, project: str | None = None) -> None:
@@ -65,13 +66,14 @@ class Admission:
         self._project = project
         self._image: ImageInfo | None = None
         self._signature: Any = None
-        self._hash: Any = None
+        #: A `hashlib` hash to update with the image's data, for its signature; None where that is not needed.
+        self.data_hash: Any = None
         self._verified = False
 
-    def before_download(self, image: ImageInfo, manifest: model.Manifest | None) -> None:
-        """Judge an image by its metadata; an archive that is no image has none.
+    def check_image(self, image: ImageInfo, manifest: model.Manifest | None) -> None:
+        """Judge an image before its data are fetched. A local archive has no metadata and is not judged by them.
 
-        :param manifest: the one among them, if there is one
+        :param manifest: the IP core's, as far as it is known by now
         :raises fpga_nova.errors.RefusedByPolicy: with the reason
         """
         self._image = image
@@ -80,25 +82,20 @@ class Admission:
 
     @property
     def needs_data(self) -> bool:
-        """Whether the signature can only be verified over the image's data, so that these must be had."""
-        return self._hash is not None
+        """Whether the signature can only be verified over the image's data, so that they must be fetched."""
+        return self.data_hash is not None
 
-    def update(self, chunk: bytes) -> None:
-        """Take the next bytes of the image, in order."""
-        if self._hash is not None:
-            self._hash.update(chunk)
-
-    def after_download(self) -> None:
-        """Judge the image by its data, all of which :meth:`update` has had.
+    def check_data(self) -> None:
+        """Judge the image by its data, with all of which :attr:`data_hash` was updated.
 
         :raises fpga_nova.errors.RefusedByPolicy: the signature is not of these data
         """
-        if self._hash is not None:
-            self._signature.verify(self._hash.digest())
+        if self.data_hash is not None:
+            self._signature.verify(self.data_hash.digest())
             self._verified = True
 
     def check_core(self, manifest: model.Manifest) -> None:
-        """Judge a core by its archive's own manifest; and see to it that a signature was verified, if it had to be.
+        """Judge a core by its archive's own manifest, and check that a required signature was verified.
 
         :raises fpga_nova.errors.RefusedByPolicy: no rule admits it, or it has no good signature and must have one
         """
@@ -114,7 +111,7 @@ class Admission:
     def check_bitstream(
         self, manifest: model.Manifest, entry: model.BitstreamEntry, path: pathlib.Path
     ) -> formats.Header | None:
-        """Judge an unpacked bitstream; return what it says of itself, if it says anything.
+        """Judge an unpacked bitstream; return its header, if its format is known.
 
         :param path: its bytes
         :raises fpga_nova.errors.ArchiveInvalid: its header is broken, or contradicts the manifest
@@ -141,17 +138,17 @@ class Admission:
             return
         self._signature = signatures.Signature(image.properties, self._rules.certificates)
         if self._signature.hash_name == image.hash_algo:
-            # The download will be held against this very hash, so that the signature need not wait for it.
+            # The download is compared with this very hash, so the signature need not wait for it.
             self._signature.verify(bytes.fromhex(image.hash_value))
             self._verified = True
         else:
-            self._hash = hashlib.new(self._signature.hash_name)
+            self.data_hash = hashlib.new(self._signature.hash_name)
 
     def _scan(self, manifest: model.Manifest, entry: model.BitstreamEntry, path: pathlib.Path) -> None:
         rules = self._rules
         if rules.scan_command is None:
             return
-        said = {
+        facts = {
             "IMAGE_ID": self._image.id if self._image is not None else None,
             "IMAGE_OWNER": self._image.owner if self._image is not None else None,
             "PROJECT": None if self._project == policy.ANY_PROJECT else self._project,
@@ -166,93 +163,71 @@ class Admission:
             "REGION_TYPE": entry.region_type,
             "INTERFACE_ID": entry.interface_id,
         }
-        # Always all of them: a scanner in shell with `set -u` needs no exceptions.
-        environment = {f"FPGA_{name}": errors.one_line(value or "") for name, value in said.items()}
+        # Every variable is always set: a scanner in shell with `set -u` needs no exceptions.
+        environment = {f"FPGA_{name}": errors.one_line(value or "") for name, value in facts.items()}
         tool = Tool("scan_command", rules.scan_command, rules.scan_timeout, rules.state_path, environment)
-        answer = tool.call([str(path.absolute())], errors.RefusedByPolicy, accept=range(256))
-        if answer.code != 0:
-            words = answer.last_words or f"exit {answer.code}, without a word"
-            raise errors.RefusedByPolicy(f"{tool.name} refuses {entry.file} of IP core {manifest.name!r}: {words}")
+        result = tool.call([str(path.absolute())], errors.RefusedByPolicy, accept=range(256))
+        if result.code != 0:
+            reason = result.last_words or f"exit {result.code}, without output"
+            raise errors.RefusedByPolicy(f"{tool.name} refuses {entry.file} of IP core {manifest.name!r}: {reason}")
 
 
-class Core(Protocol):
-    """An IP core at hand: an open archive, or what is kept of one."""
+@dataclasses.dataclass(frozen=True)
+class AdmittedBitstream(model.Bitstream):
+    """A bitstream that is admitted, with its bytes at hand.
 
-    manifest: model.Manifest
+    :param header: what it says of itself; None where its format is not known
+    """
 
-    def unpack(self, entry: model.FileEntry, directory: pathlib.Path) -> pathlib.Path:
-        """Write a bitstream below `directory` under its SHA-256 as name, checked; return its path."""
+    header: formats.Header | None = None
 
 
 class AdmittedCore:
     """A core that is admitted; gives its bitstreams, each judged once.
 
     :param directory: where they are unpacked
-    :param incompatibility: says why a bitstream with this header is not for the part that a region is on, if it knows
     :raises fpga_nova.errors.RefusedByPolicy: the core is not admitted
     """
 
-    def __init__(
-        self,
-        core: Core,
-        admission: Admission,
-        directory: pathlib.Path,
-        incompatibility: Callable[[model.Region, formats.Header], str | None],
-    ) -> None:
+    def __init__(self, core: Core, admission: Admission, directory: pathlib.Path) -> None:
         admission.check_core(core.manifest)
+        self.manifest = core.manifest
         self._core = core
         self._admission = admission
         self._directory = directory
-        self._misfit = incompatibility
         self._paths: dict[str, pathlib.Path] = {}
-        self._headers: dict[model.BitstreamEntry, formats.Header | None] = {}
+        self._admitted: dict[model.BitstreamEntry, AdmittedBitstream] = {}
 
-    def bitstream(self, region: model.Region, entry: model.BitstreamEntry) -> model.Bitstream:
-        """Return the checked bytes of `entry`, which `region` is to be programmed with.
+    def bitstream(self, entry: model.BitstreamEntry) -> AdmittedBitstream:
+        """Return a bitstream with its checked bytes.
 
         :raises fpga_nova.errors.ArchiveInvalid: its bytes are not those that the manifest declares, or contradict it
         :raises fpga_nova.errors.RefusedByPolicy: the scanner refuses it
-        :raises fpga_nova.errors.NoMatchingHardware: by its own header it was built for another region
         """
-        manifest = self._core.manifest
-        if entry.sha256 not in self._paths:  # a file may serve several kinds of regions
-            self._paths[entry.sha256] = self._core.unpack(entry, self._directory)
-        path = self._paths[entry.sha256]
-        if entry not in self._headers:
-            self._headers[entry] = self._admission.check_bitstream(manifest, entry, path)
-        header = self._headers[entry]
-        if header is not None:
-            if _misses(region.interface_id, header):
-                why: str | None = f"it is for interface {', '.join(header.interface_ids)}, not {region.interface_id}"
-            else:
-                why = self._misfit(region, header)
-            if why is not None:
-                raise errors.NoMatchingHardware(
-                    f"{entry.file} of IP core {manifest.name!r} was by its own header ({header.format}) not built for "
-                    f"region {region.id}: {why}"
-                )
-        return model.Bitstream(entry.sha256, entry.size, path, manifest.function_id)
-
-
-def _misses(interface_id: str | None, header: formats.Header) -> bool:
-    """Return whether a bitstream says that it was built for other interfaces than this one."""
-    return interface_id is not None and bool(header.interface_ids) and interface_id not in header.interface_ids
+        if entry not in self._admitted:
+            if entry.sha256 not in self._paths:  # a file may serve several kinds of regions
+                self._paths[entry.sha256] = self._core.unpack(entry, self._directory)
+            path = self._paths[entry.sha256]
+            header = self._admission.check_bitstream(self.manifest, entry, path)
+            self._admitted[entry] = AdmittedBitstream(entry.sha256, entry.size, path, self.manifest.function_id, header)
+        return self._admitted[entry]
 
 
 def _check_header(header: formats.Header, manifest: model.Manifest, entry: model.BitstreamEntry) -> None:
-    """Hold what a bitstream says of itself against its manifest; what it does not say contradicts nothing.
+    """Compare a bitstream's header with its manifest; a field that the header lacks contradicts nothing.
 
-    Its part is not here: the manifest names a board, and what is on that the driver knows (`Device.incompatibility`).
+    The header's part is not compared here: the manifest names a board, and the board's driver knows the part
+    (`Device.incompatibility`).
     """
 
-    def refuse(what: str, found: str, declared: str) -> errors.ArchiveInvalid:
+    def refusal(what: str, found: str, declared: str) -> errors.ArchiveInvalid:
         return errors.ArchiveInvalid(
             f"{entry.file} is for {what} {found} by its own header ({header.format}), the manifest says {declared}"
         )
 
     if header.vendor != manifest.vendor:
-        raise refuse("vendor", header.vendor, manifest.vendor)
+        raise refusal("vendor", header.vendor, manifest.vendor)
     if header.function_id is not None and header.function_id != manifest.function_id:
-        raise refuse("function", header.function_id, manifest.function_id)
-    if _misses(entry.interface_id, header):
-        raise refuse("interface", ", ".join(header.interface_ids), str(entry.interface_id))
+        raise refusal("function", header.function_id, manifest.function_id)
+    if not header.is_for_interface(entry.interface_id):
+        raise refusal("interface", ", ".join(header.interface_ids), str(entry.interface_id))

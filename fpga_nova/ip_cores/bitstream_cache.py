@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Verified bitstreams by their content: `bitstreams/<SHA-256>`, and beside them what images they came in.
+"""The cache of verified bitstreams and of the manifests of the images that they came in.
 
-What a region holds stays here for as long as it holds it, so that it can be loaded again after a reboot; what else was
-loaded stays as long as there is room, the least recently used going first. Nothing here is believed: a bitstream is
-held against its name whenever it is taken, so a file that a power cut left half-written is one that is not there.
+`bitstreams/<SHA-256>` is a bitstream. One that a region holds stays for as long as the region holds it, so that it can
+be loaded again after a reboot. Others stay while there is room; the least recently used goes first. The cache trusts no
+file: a bitstream is compared with its name whenever it is taken, so one that a power cut left half-written counts as
+missing.
 
-An image's data never changes, and Glance names it by its hash: `manifests/<SHA-256 of that hash's text>` is the
-manifest of the archive that was once found in it, with which its bitstreams can be told without fetching it again.
+`manifests/<SHA-256 of the hash's text>` is the manifest of the archive in an image. An image's data never changes, and
+Glance names it by its hash, so the manifest tells which bitstreams the image has without another download.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ import contextlib
 import hashlib
 import os
 import pathlib
-from collections.abc import Callable, Collection
+from collections.abc import Collection, Iterator
 
 from fpga_nova import errors, model
 from fpga_nova.ip_cores import archive
 from fpga_nova.ip_cores import manifest as manifests
 from fpga_nova.system import files, locks
 
-#: Seconds to wait for who is making room: he only removes files.
+#: Seconds to wait for a process that makes room; it only removes files.
 _PATIENCE = 30
 
 
@@ -30,7 +31,7 @@ class Cache:
     """The bitstreams of a host.
 
     :param directory: where they are kept; made with mode 0700
-    :param max_size: bytes; only what regions hold is kept beyond it
+    :param max_size: bytes; only bitstreams that regions hold are kept beyond it
     """
 
     def __init__(self, directory: pathlib.Path, max_size: int) -> None:
@@ -41,9 +42,9 @@ class Cache:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def take(self, sha256: str, directory: pathlib.Path) -> pathlib.Path | None:
-        """Give a bitstream a second name in `directory`, on the same file system; return that, None if it is not here.
+        """Link a bitstream into `directory`, on the same file system; return its path, None if it is not here.
 
-        It has been held against `sha256`, and stays there whatever becomes of the cache.
+        Its bytes have been compared with `sha256`. The link stays even if the cache drops the bitstream.
         """
         path = directory / sha256
         kept = self._bitstreams / sha256
@@ -60,27 +61,41 @@ class Cache:
             damaged.unlink(missing_ok=True)
         return None
 
-    def keep(self, sha256: str, path: pathlib.Path, held: Callable[[], Collection[str]]) -> None:
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the cache's lock, for :meth:`keep`.
+
+        :raises fpga_nova.errors.FpgaError: another process holds it for too long, or it cannot be locked
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(locks.hold(self._bitstreams, _PATIENCE))
+            except locks.Busy:
+                raise errors.FpgaError(f"the cache {self._bitstreams} is busy: waited {_PATIENCE} s for it") from None
+            except OSError as error:
+                raise errors.FpgaError(f"the cache {self._bitstreams} cannot be locked: {error.strerror}") from error
+            yield
+
+    def keep(self, sha256: str, path: pathlib.Path, held: Collection[str]) -> None:
         """Keep the bitstream at `path`, on the same file system, and make room for it.
 
-        :param held: tells what regions hold; asked when nobody else makes room, so that what is claimed before `keep`
-            is called is safe from all others
+        Call it with the cache :meth:`locked`.
+
+        :param held: SHA-256 of the bitstreams that regions hold, read under the cache's lock: so no process drops a
+            bitstream whose region was claimed before the bitstream was kept
         :raises fpga_nova.errors.FpgaError: it cannot be kept
         """
         kept = self._bitstreams / sha256
         try:
-            with locks.hold(self._bitstreams, _PATIENCE):
-                if not (kept.exists() and kept.samefile(path)):
-                    self._link(path, kept)
-                os.utime(kept)
-                self._make_room(held())
+            if not (kept.exists() and kept.samefile(path)):
+                self._link(path, kept)
+            os.utime(kept)
+            self._make_room(held)
         except OSError as error:
             raise errors.FpgaError(f"bitstream {sha256} cannot be kept at {kept}: {error.strerror}") from error
-        except locks.Busy:
-            raise errors.FpgaError(f"the cache {self._bitstreams} is busy: waited {_PATIENCE} s for it") from None
 
     def note(self, digest: str, manifest_text: bytes) -> None:
-        """Remember the manifest of the archive that is an image's data.
+        """Keep the manifest of the archive that is an image's data.
 
         :param digest: the image service's hash of the data, with the hash's name
         """
@@ -103,8 +118,9 @@ class Cache:
 
     @staticmethod
     def _link(path: pathlib.Path, kept: pathlib.Path) -> None:
-        """Put `path`, which has just been checked, in the place of what may be a damaged file, durably."""
+        """Link `path`, which has just been checked, over what may be a damaged file, durably, with mode 0600."""
         with path.open("rb") as file:
+            os.fchmod(file.fileno(), 0o600)
             os.fsync(file.fileno())
         new = kept.with_suffix(".new")
         new.unlink(missing_ok=True)
@@ -116,7 +132,7 @@ class Cache:
         return self._manifests / hashlib.sha256(digest.encode()).hexdigest()
 
     def _make_room(self, held: Collection[str]) -> None:
-        """Remove the least recently used until the rest fits, and never what is held."""
+        """Remove the least recently used files until the rest fits, but none that a region holds."""
         found = []
         for path in (*self._bitstreams.iterdir(), *self._manifests.iterdir()):
             with contextlib.suppress(FileNotFoundError):

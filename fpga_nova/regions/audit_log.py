@@ -1,20 +1,22 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The audit log: who did what to which region, with which bits, and how it ended; one JSON object a line.
+"""The audit log: what was done to each region, with which bits, by which user, and how it ended.
 
-It is only ever appended to, a line in one write(2) with O_APPEND, and is on the disk when a command ends. A file is
-opened for one command and closed, so it can be rotated by renaming at any time. JSON escapes every control character,
-so nothing that a tenant or a tool says can begin a line.
+It has one JSON object a line and only ever grows: each line is one write(2) with O_APPEND, and is on the disk when a
+command ends. A file is opened for one command and closed, so it can be rotated by renaming at any time. JSON escapes
+every control character, so no text of a tenant or a tool can begin a line.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import datetime
 import itertools
 import json
 import os
 import pathlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from fpga_nova import errors, model
@@ -23,125 +25,208 @@ from fpga_nova.model import RegionState
 #: The log's file below the state directory.
 FILE = "audit.log"
 
-#: Every key of an entry; one that does not apply is null.
-#:
-#: time: when it ended, UTC, ISO 8601 · seconds: how long it took · exit_code, error: of the command · state: the
-#: region's afterwards · steps: the states that it went through · archive: a local file that was burned · reason: why it
-#: was quarantined by hand · uid, user: who runs fpga-cli · login_uid: who logged in, by the kernel's record ·
-#: sudo_uid: who ran sudo, by sudo's word · parent: the command that ran fpga-cli
-KEYS = (
-    *("time", "command", "exit_code", "error", "seconds"),
-    *(
-        "region_id",
-        "card_id",
-        "state",
-        "steps",
-        "core",
-        "image_id",
-        "archive",
-        "bitstream_sha256",
-        "owner",
-        "project",
-        "reason",
-    ),
-    *("uid", "user", "login_uid", "sudo_uid", "pid", "parent"),
-)
-
 #: Commands that are logged even where they touched no region; all others only for the regions that they touched.
 ALWAYS = frozenset(("burn", "erase", "release", "quarantine", "verify"))
 
-#: What regions are said to have gone through that a command wiped on its way, as somebody had left them behind.
+#: The operation under which regions are logged that a command wiped on its way, because they were left behind.
 RECOVER = "recover"
 
 _BLOCK = 1 << 16
 _LONGEST_LINE = 1 << 20
 
 
-class OperationLog:
-    """What one command did, as it does it.
+@dataclasses.dataclass(frozen=True)
+class Caller:
+    """The process that runs a command, and its user; an unknown value is None.
 
-    :param command: its name
-    :param subject: what it was asked for: region_id, owner, project, image_id, archive, reason, as far as it has them
-    :param who: uid, user, login_uid, sudo_uid, pid, parent
+    :param login_uid: the user who logged in, by the kernel's record
+    :param sudo_uid: the user who ran sudo, as sudo put it into the environment
+    :param parent: the program that started fpga-cli
     """
 
-    def __init__(self, command: str, subject: Mapping[str, Any], who: Mapping[str, Any]) -> None:
-        self.command = command
-        #: What the next transitions belong to: the command, or RECOVER.
-        self.operation = command
-        self._subject = {key: errors.one_line(str(value)) for key, value in subject.items() if value is not None}
-        self._who = dict(who)
+    uid: int | None = None
+    user: str | None = None
+    login_uid: int | None = None
+    sudo_uid: int | None = None
+    pid: int | None = None
+    parent: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What a command was asked for, as far as its arguments say.
+
+    :param archive: a local file to burn
+    :param reason: why a region is quarantined by hand
+    """
+
+    region_id: str | None = None
+    owner: str | None = None
+    project: str | None = None
+    image_id: str | None = None
+    archive: str | None = None
+    reason: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """One line of the log; a field that does not apply is None. Those not named here are of Request and Caller.
+
+    :param time: when it ended, UTC, ISO 8601
+    :param exit_code: the command's; of a region that was wiped on the way, that of a `recover` that did the same
+    :param error: why it failed, one line
+    :param seconds: how long it took
+    :param state: the region's afterwards
+    :param steps: the states that it went through
+    """
+
+    time: str | None = None
+    command: str | None = None
+    exit_code: int | None = None
+    error: str | None = None
+    seconds: float | None = None
+    region_id: str | None = None
+    card_id: str | None = None
+    state: str | None = None
+    steps: Sequence[str] | None = None
+    core: str | None = None
+    image_id: str | None = None
+    archive: str | None = None
+    bitstream_sha256: str | None = None
+    owner: str | None = None
+    project: str | None = None
+    reason: str | None = None
+    uid: int | None = None
+    user: str | None = None
+    login_uid: int | None = None
+    sudo_uid: int | None = None
+    pid: int | None = None
+    parent: str | None = None
+
+
+#: Every key of an entry, in order.
+KEYS = tuple(field.name for field in dataclasses.fields(Entry))
+
+
+class OperationLog:
+    """Takes note of what one command does, and makes its entries.
+
+    :param command: the command's name
+    """
+
+    def __init__(self, command: str, request: Request, caller: Caller) -> None:
+        self._command = command
+        self._operation = command
+        self._request = Request(*(value and errors.one_line(value) for value in dataclasses.astuple(request)))
+        self._caller = caller
         self._begun = time.monotonic()
-        self._touched: dict[tuple[str, str], dict[str, Any]] = {}
+        self._touched: dict[tuple[str, str], _Touched] = {}
+
+    @contextlib.contextmanager
+    def recovering(self) -> Iterator[None]:
+        """Log the transitions of this block as RECOVER, not as the command's."""
+        self._operation = RECOVER
+        try:
+            yield
+        finally:
+            self._operation = self._command
 
     def record_transition(self, before: model.Region, after: model.Region) -> None:
         """Take note of a transition that is in the store."""
-        now = time.monotonic()
-        entry = self._touched.setdefault((self.operation, after.id), {"steps": [str(before.state)], "begun": now})
-        # A freed region has no core any more: what it had before counts.
-        for region in (before, after):
-            for key in ("core", "image_id", "bitstream_sha256", "owner"):
-                if getattr(region, key) is not None:
-                    entry[key] = getattr(region, key)
-        entry.update(region_id=after.id, card_id=after.card_id, state=str(after.state), region_error=after.error)
-        entry.update(seconds=now - entry["begun"])
-        entry["steps"].append(str(after.state))
+        touched = self._touched.setdefault((self._operation, after.id), _Touched(before))
+        touched.add(before, after)
 
-    def entries(self, error: BaseException | None) -> list[dict[str, Any]]:
-        """Return the entries of the command, which has ended, with `error` if that is why."""
-        common = {**dict.fromkeys(KEYS), **self._who, "time": _now()}
-        result = []
-        mine = []
+    def entries(self, error: BaseException | None) -> list[Entry]:
+        """Return the entries of the command, which has ended, with `error` if that ended it."""
+        common = Entry(time=_now(), command=self._command, **dataclasses.asdict(self._caller))
+        on_the_way = []
+        own = []
         for (operation, _), touched in self._touched.items():
-            entry = {**common, **{key: value for key, value in touched.items() if key in KEYS}, "command": operation}
-            if operation == self.command != RECOVER:
-                mine.append(entry)
-                continue
-            entry.update(exit_code=_exit_code_of(touched), error=touched["region_error"])
-            result.append(entry)
-        if not mine and self.command in ALWAYS:
-            mine = [dict(common)]
-        seconds = time.monotonic() - self._begun
-        for entry in mine:
-            for key, value in self._subject.items():
-                if entry[key] is None:
-                    entry[key] = value
-            entry.update(command=self.command, seconds=seconds, exit_code=exit_code(error), error=_reason(error))
-        for entry in [*result, *mine]:
-            entry["seconds"] = round(entry["seconds"], 3)
-        return result + mine
+            if operation == self._command != RECOVER:
+                own.append(touched.entry(common))
+            else:
+                on_the_way.append(touched.recovered_entry(common))
+        if not own and self._command in ALWAYS:
+            own = [common]
+        return on_the_way + [self._ended(entry, error) for entry in own]
+
+    def _ended(self, entry: Entry, error: BaseException | None) -> Entry:
+        """Complete an entry with the command's end and, where it touched nothing, with its request."""
+        asked = self._request
+        return dataclasses.replace(
+            entry,
+            exit_code=errors.exit_code(error),
+            error=_reason(error),
+            seconds=round(time.monotonic() - self._begun, 3),
+            region_id=entry.region_id or asked.region_id,
+            owner=entry.owner or asked.owner,
+            project=asked.project,
+            image_id=entry.image_id or asked.image_id,
+            archive=asked.archive,
+            reason=asked.reason,
+        )
 
 
-def exit_code(error: BaseException | None) -> int:
-    """Return the exit code of a command that ended with `error`."""
-    if error is None:
-        return 0
-    if isinstance(error, errors.FpgaError):
-        return error.exit_code
-    return 130 if isinstance(error, KeyboardInterrupt) else 1
+class _Touched:
+    """What an operation did to one region."""
+
+    def __init__(self, before: model.Region) -> None:
+        self._begun = self._ended = time.monotonic()
+        self._steps = [str(before.state)]
+        self._holding: dict[str, str] = {}
+        self._region = before
+
+    def add(self, before: model.Region, after: model.Region) -> None:
+        self._steps.append(str(after.state))
+        self._region = after
+        self._ended = time.monotonic()
+        # A freed region has no core any more: the one that it had before counts.
+        for region in (before, after):
+            for name in ("core", "image_id", "bitstream_sha256", "owner"):
+                if getattr(region, name) is not None:
+                    self._holding[name] = getattr(region, name)
+
+    def entry(self, common: Entry) -> Entry:
+        return dataclasses.replace(
+            common,
+            region_id=self._region.id,
+            card_id=self._region.card_id,
+            state=str(self._region.state),
+            steps=tuple(self._steps),
+            core=self._holding.get("core"),
+            image_id=self._holding.get("image_id"),
+            bitstream_sha256=self._holding.get("bitstream_sha256"),
+            owner=self._holding.get("owner"),
+        )
+
+    def recovered_entry(self, common: Entry) -> Entry:
+        return dataclasses.replace(
+            self.entry(common),
+            command=RECOVER,
+            exit_code=self._recover_exit_code(),
+            error=self._region.error,
+            seconds=round(self._ended - self._begun, 3),
+        )
+
+    def _recover_exit_code(self) -> int:
+        """Return the exit code of a command that was run to do just this."""
+        if self._region.state is RegionState.QUARANTINED:
+            return errors.EraseFailed.exit_code
+        return errors.ReadBackMismatch.exit_code if self._region.lost else 0
 
 
-def _exit_code_of(touched: Mapping[str, Any]) -> int:
-    """Return how a command would have ended that was run to do what was done to a region on the way."""
-    if touched["state"] == RegionState.QUARANTINED:
-        return errors.EraseFailed.exit_code
-    if touched["state"] == RegionState.PROGRAMMED and touched["region_error"] is not None:  # it is lost
-        return errors.ReadBackMismatch.exit_code
-    return 0
-
-
-def append(state_path: pathlib.Path, entries: list[dict[str, Any]]) -> None:
-    """Put entries at the log's end; they are on the disk when this returns.
+def append(state_path: pathlib.Path, entries: Sequence[Entry]) -> None:
+    """Append entries to the log; they are on the disk when this returns.
 
     :raises OSError: they are not, or not whole
     """
-    text = "".join(f"{json.dumps(entry)}\n" for entry in entries).encode("ascii")
+    text = "".join(f"{json.dumps(dataclasses.asdict(entry))}\n" for entry in entries).encode("ascii")
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     descriptor = os.open(state_path / FILE, flags, 0o600)
     try:
         size = os.fstat(descriptor).st_size
         if size and os.pread(descriptor, 1, size - 1) != b"\n":
-            text = b"\n" + text  # a disk was full in the midst of a line: let it spoil that one alone
+            text = b"\n" + text  # a full disk cut the last line: it spoils only itself
         written = os.write(descriptor, text)
         os.fsync(descriptor)
         if written != len(text):
@@ -150,10 +235,10 @@ def append(state_path: pathlib.Path, entries: list[dict[str, Any]]) -> None:
         os.close(descriptor)
 
 
-def read(state_path: pathlib.Path, region_id: str | None = None) -> Iterator[dict[str, Any]]:
+def read(state_path: pathlib.Path, region_id: str | None = None) -> Iterator[Entry]:
     """Give the log's entries, newest first, then those of audit.log.1, .2 ... as long as there are such files.
 
-    Memory does not grow with the log. A line that is no entry is given as one that has only an `error`.
+    Memory does not grow with the log. A damaged line gives an entry that has only an `error`.
 
     :param region_id: give only this region's
     :raises fpga_nova.errors.FpgaError: the log cannot be read
@@ -164,17 +249,17 @@ def read(state_path: pathlib.Path, region_id: str | None = None) -> Iterator[dic
             with path.open("rb") as file:
                 for line in _backwards(file):
                     entry = _parse(line, path)
-                    if region_id is None or entry["region_id"] == region_id:
+                    if region_id is None or entry.region_id == region_id:
                         yield entry
         except FileNotFoundError:
-            if number:  # the newest may be missing: it was rotated, and nothing was done since
+            if number:  # the newest may be missing: it was rotated, and no command ran since
                 return
         except OSError as error:
             raise errors.FpgaError(f"audit log {path} cannot be read: {error.strerror}") from error
 
 
 def _backwards(file: Any) -> Iterator[bytes]:
-    """Give a file's lines from its end, without their line breaks; of one that is too long, its end."""
+    """Give a file's lines from its end, without their line breaks; of a line that is too long, its end."""
     position = file.seek(0, os.SEEK_END)
     rest = b""
     while position:
@@ -189,14 +274,14 @@ def _backwards(file: Any) -> Iterator[bytes]:
         yield rest
 
 
-def _parse(line: bytes, path: pathlib.Path) -> dict[str, Any]:
+def _parse(line: bytes, path: pathlib.Path) -> Entry:
     try:
         entry = json.loads(line)
     except (ValueError, RecursionError):
         entry = None
     if not isinstance(entry, dict):
         entry = {"error": f"a damaged line in {path}"}
-    return {key: entry.get(key) for key in KEYS}
+    return Entry(**{key: entry.get(key) for key in KEYS})
 
 
 def _reason(error: BaseException | None) -> str | None:

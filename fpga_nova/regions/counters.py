@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Counts of what was done to regions, for metrics: they only ever grow, while the audit log is rotated away.
+"""Counts of operations on regions, for metrics.
 
-An SQLite file of its own beside the region store: statistics must never hold up, or spoil, the truth about regions.
-In WAL mode with synchronous=NORMAL it survives a crash whole, though perhaps without its last counts.
+They only ever grow, while the audit log is rotated away. They are an SQLite file of its own beside the region store, as
+statistics must never delay or damage the truth about regions. In WAL mode with synchronous=NORMAL the file survives a
+crash whole, though perhaps without its last counts.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import contextlib
 import os
 import pathlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from fpga_nova.regions import wal
 
@@ -21,7 +22,7 @@ FILE = "counters.sqlite"
 #: Upper bounds of the classes of durations, in seconds: from an erase of a soft region to a large card over JTAG.
 BOUNDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, float("inf"))
 
-#: Seconds to wait for others who count.
+#: Seconds to wait for another process that counts.
 _TIMEOUT = 5
 
 _SCHEMA = """
@@ -34,7 +35,7 @@ CREATE TABLE IF NOT EXISTS durations (
 """
 
 
-def add(state_path: pathlib.Path, operations: list[tuple[str, int, float]]) -> None:
+def add(state_path: pathlib.Path, operations: Iterable[tuple[str, int, float]]) -> None:
     """Count operations, each (name, exit code, seconds).
 
     :raises OSError: the file cannot be made
@@ -56,13 +57,13 @@ def add(state_path: pathlib.Path, operations: list[tuple[str, int, float]]) -> N
 
 
 def operations(state_path: pathlib.Path) -> list[tuple[str, int, int]]:
-    """Return (name, exit code, how often), sorted; errors as in `add`."""
+    """Return (name, exit code, count) of all operations, sorted; errors as in :func:`add`."""
     with _open(state_path) as connection:
         return list(connection.execute("SELECT operation, exit_code, count FROM operations ORDER BY 1, 2"))
 
 
 def durations(state_path: pathlib.Path) -> dict[str, tuple[list[int], float]]:
-    """Return by operation how many took no longer than each of BOUNDS, and the sum of seconds; errors as in `add`."""
+    """Return, by operation, the counts of those within each of BOUNDS, and the sum of seconds; errors as `add`."""
     result = {}
     with _open(state_path) as connection:
         rows = list(connection.execute("SELECT operation, bound, count, seconds FROM durations ORDER BY 1"))
@@ -76,7 +77,7 @@ def durations(state_path: pathlib.Path) -> dict[str, tuple[list[int], float]]:
 @contextlib.contextmanager
 def _open(state_path: pathlib.Path) -> Iterator[sqlite3.Connection]:
     path = state_path / FILE
-    # Made here with its mode, which SQLite gives its -wal and -shm files, too.
+    # Made here with its mode, which SQLite also gives its -wal and -shm files.
     os.close(os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600))
     with contextlib.closing(sqlite3.connect(path, timeout=_TIMEOUT, isolation_level=None)) as connection:
         wal.use(connection, _TIMEOUT)

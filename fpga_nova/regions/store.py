@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The region store: the truth about this host's regions, in one SQLite file (WAL, synchronous=FULL).
+"""The region store: the truth about this host's regions.
 
-Every method is one transaction; when it returns, its change is on the disk. The store knows states and who may follow
-whom, not cards: what a transition means is the engine's business.
+It is one SQLite file (WAL, synchronous=FULL). Every method is one transaction; when it returns, its change is on the
+disk. The store knows states and the allowed transitions between them. What a transition means to a card is the engine's
+business.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ regions.id AS id, card_id, device, vendor, board, "index", region_type, interfac
 function_id, bitstream_sha256, error, updated_at
 """
 
-#: DESIGN's graph of states: who may follow whom. A dirty region may be found dirty again, and a programmed one lost:
-#: it then has an error, until it is loaded again for its holder.
+#: DESIGN's graph of states: the states that may follow each state. A dirty region may be found dirty again, and a
+#: programmed one lost: it then has an error, until it is loaded again for its owner.
 ALLOWED_TRANSITIONS = {
     RegionState.FREE: {RegionState.PROGRAMMING, RegionState.QUARANTINED},
     RegionState.PROGRAMMING: {RegionState.PROGRAMMED, RegionState.DIRTY},
@@ -72,8 +73,8 @@ ALLOWED_TRANSITIONS = {
     RegionState.QUARANTINED: {RegionState.ERASING},
 }
 
-#: Seconds that another process's write is waited for at the least. It takes milliseconds: who waits for no region still
-#: waits for that.
+#: Least seconds to wait for another process's write. A write takes milliseconds, so even a command that waits for no
+#: region waits for it.
 _LEAST_TIMEOUT = 5
 
 
@@ -81,7 +82,7 @@ class Store:
     """The region store below `state_path`; it is made when it is not there.
 
     :param timeout: seconds to wait for another process's write; 5 at the least
-    :param observer: is told of every transition once it is in the store: the region before it and after
+    :param observer: called after every transition with the region before it and after it
     :raises fpga_nova.errors.StoreNotReadable: from the constructor and every method
     """
 
@@ -139,8 +140,8 @@ class Store:
     def set_cards(self, cards: Iterable[model.Card], configuration: str) -> None:
         """Record the cards that discovery found, and the configuration it was made with.
 
-        A region seen for the first time enters as dirty: nobody knows what it holds. A card that was not found stays
-        known where it was pulled (its path is gone), or where one of its regions is held; a card that is there but
+        A region seen for the first time enters as dirty, as its content is not known. A card that was not found stays
+        known where it was pulled (its path is gone), or where one of its regions is not free; a card that is there but
         no longer configured is forgotten.
         """
         with self._write() as connection:
@@ -172,13 +173,13 @@ class Store:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('configuration', ?)", (configuration,))
 
     def boot_id(self) -> str | None:
-        """Return the boot in which all that is recorded as programmed was last proved, None if there was none yet."""
+        """Return the boot in which every programmed region was last proved; None before the first such check."""
         with self._read() as connection:
             row = connection.execute("SELECT value FROM meta WHERE key = 'boot_id'").fetchone()
             return row[0] if row else None
 
     def set_boot_id(self, boot_id: str) -> None:
-        """Record that all that is recorded as programmed was proved in this boot, or marked as lost."""
+        """Record that every programmed region was proved in this boot, or marked as lost."""
         with self._write() as connection:
             connection.execute("INSERT OR REPLACE INTO meta VALUES ('boot_id', ?)", (boot_id,))
 
@@ -191,6 +192,10 @@ class Store:
             return [
                 (model.Card(row[0], row[1], row[2], row[3], row[4], (), row[5], row[6]), bool(row[7])) for row in rows
             ]
+
+    def present_cards(self) -> set[str]:
+        """Return the ids of the cards that the last discovery found and that are still there."""
+        return {card.id for card, found in self.cards() if found and pathlib.Path(card.path).exists()}
 
     def regions(self) -> list[model.Region]:
         """Return all regions, by card and index."""
@@ -207,7 +212,7 @@ class Store:
         return found[0]
 
     def held_by(self, owner: str) -> list[model.Region]:
-        """Return the regions that `owner` holds, in whatever state."""
+        """Return the regions that `owner` holds, in any state."""
         return self._regions("WHERE owner = ? ORDER BY regions.id", owner)
 
     def _regions(self, condition: str, *values: str) -> list[model.Region]:
@@ -220,11 +225,11 @@ class Store:
             return [model.Region(**{**row, "state": RegionState(row["state"])}) for row in map(dict, rows)]
 
     def transition(self, region: model.Region, state: RegionState, **changes: str | None) -> model.Region:
-        """Bring `region` from the state it has in the record to `state`, and set further fields.
+        """Bring `region` from the state in its record to `state`, and set further fields.
 
         :param changes: owner, image_id, core, function_id, bitstream_sha256, error
         :returns: the region as it now is
-        :raises ValueError: the graph of states has no such step
+        :raises ValueError: ALLOWED_TRANSITIONS has no such step
         :raises fpga_nova.errors.FpgaError: the region is in another state by now, although its lock was held
         """
         if state not in ALLOWED_TRANSITIONS[region.state]:
@@ -248,7 +253,7 @@ class Store:
                 ),
             )
             if cursor.rowcount != 1:
-                raise errors.FpgaError(f"region {region.id} is no longer {region.state}: somebody went round its lock")
+                raise errors.FpgaError(f"region {region.id} is no longer {region.state}: its lock was bypassed")
         if self._observer is not None:
             self._observer(region, after)
         return after

@@ -72,7 +72,7 @@ def test_a_download_damaged_on_the_way(host, glance):
     ("field", "value", "code", "text"),
     [
         ("status", "queued", 66, "is queued, not active"),
-        ("container_format", "bare", 67, "is no IP core"),
+        ("container_format", "bare", 67, "is not an IP core"),
         ("size", 1 << 40, 67, "more than"),
         ("size", 5, 66, "more than the 5 bytes"),
         ("os_hash_algo", "md5", 66, "no secure hash"),

@@ -382,7 +382,7 @@ def test_a_scanner_that_admits_sees_the_bitstream_and_whose_it_is(host, glance, 
     [
         ("echo 'it has a ring oscillator' >&2; exit 1", "scan refuses x.bin of IP core 'core': it has a ring osc"),
         ("echo no; exit 99", "scan refuses x.bin of IP core 'core': no"),
-        ("exit 3", "scan refuses x.bin of IP core 'core': exit 3, without a word"),
+        ("exit 3", "scan refuses x.bin of IP core 'core': exit 3, without output"),
         ("printf 'Error: a\\nError: b\\033[2J'; exit 1", "core 'core': Error: a Error: b\n"),
         ("kill -9 $$", "was killed by signal 9"),
     ],

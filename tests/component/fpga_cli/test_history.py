@@ -145,20 +145,20 @@ def test_a_filled_disk_is_told(tmp_path):
     """/dev/full takes nothing: what a full disk does to a write."""
     (tmp_path / audit_log.FILE).symlink_to("/dev/full")
     with pytest.raises(OSError):
-        audit_log.append(tmp_path, [dict.fromkeys(audit_log.KEYS)])
+        audit_log.append(tmp_path, [audit_log.Entry()])
 
 
 def test_lines_at_once_are_all_whole(tmp_path):
     script = (
         "import pathlib, sys; from fpga_nova.regions import audit_log as audit\n"
         "for number in range(200): audit.append(pathlib.Path(sys.argv[1]),"
-        " [{**dict.fromkeys(audit.KEYS), 'pid': number, 'error': sys.argv[2] * 3000}])"
+        " [audit.Entry(pid=number, error=sys.argv[2] * 3000)])"
     )
     writers = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path), who], cwd=ROOT) for who in "abcd"]
     assert [writer.wait(60) for writer in writers] == [0] * 4
     entries = list(audit_log.read(tmp_path))
     assert len(entries) == 800
-    assert {(entry["pid"], entry["error"][:1]) for entry in entries} == {(n, who) for n in range(200) for who in "abcd"}
+    assert {(entry.pid, entry.error[:1]) for entry in entries} == {(n, who) for n in range(200) for who in "abcd"}
 
 
 def test_a_large_log_is_read_in_little_memory(tmp_path):
@@ -171,7 +171,7 @@ def test_a_large_log_is_read_in_little_memory(tmp_path):
         "import pathlib, resource, sys; from fpga_nova.regions import audit_log as audit\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "assert sum(1 for _ in audit.read(pathlib.Path(sys.argv[1]))) == 200001\n"
-        "assert next(audit.read(pathlib.Path(sys.argv[1])))['region_id'] == 'b'\n"
+        "assert next(audit.read(pathlib.Path(sys.argv[1]))).region_id == 'b'\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)"
     )
     done = subprocess.run([sys.executable, "-c", script, str(tmp_path)], cwd=ROOT, capture_output=True, text=True)
@@ -181,5 +181,5 @@ def test_a_large_log_is_read_in_little_memory(tmp_path):
 def test_a_line_without_an_end_takes_bounded_memory(tmp_path):
     (tmp_path / audit_log.FILE).write_bytes(b'{"time"' + b"x" * (8 << 20) + b"\n" + b'{"command": "burn"}\n')
     first, second = audit_log.read(tmp_path)
-    assert first["command"] == "burn"
-    assert "a damaged line" in second["error"]
+    assert first.command == "burn"
+    assert "a damaged line" in second.error

@@ -110,7 +110,7 @@ def test_quick_status_takes_the_long_way_once(host, held):
     from fpga_nova.regions import quick_status
 
     def quick():
-        return quick_status.quick_status(str(host.state_path), [str(host.config_file)])
+        return quick_status.stored_count(str(host.state_path), [str(host.config_file)])
 
     assert quick() == (1, 3)
     reboot(host)
@@ -245,5 +245,5 @@ def test_a_burn_whose_caller_is_gone_gives_the_region_back(host, core_archive):
     os.close(reading)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1
-    assert err == "Error: nobody took the region's id (Broken pipe); it was erased again\n"
+    assert err == "Error: the region's id could not be printed (Broken pipe); the region was erased again\n"
     assert host.states() == ["free"] * 3

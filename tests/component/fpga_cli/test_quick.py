@@ -8,7 +8,7 @@ from oslo_config import cfg
 
 from fpga_nova import errors, paths
 from fpga_nova.conf import host_options
-from fpga_nova.fpga_cli import quick
+from fpga_nova.regions import quick_status
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ from fpga_nova.fpga_cli import quick
 def test_agrees_with_oslo_config(tmp_path, text):
     path = tmp_path / "fpga.conf"
     path.write_text(text)
-    found = quick.state_path([str(path)])
+    found = quick_status.configured_state_path([str(path)])
     if found is None:
         return
     conf = cfg.ConfigOpts()
@@ -45,16 +45,16 @@ def test_agrees_with_oslo_config(tmp_path, text):
 def test_is_fast_where_it_matters(tmp_path):
     path = tmp_path / "fpga.conf"
     path.write_text("[fpga]\nstate_path = /a/b\n")
-    assert quick.state_path([str(path)]) == "/a/b"
-    assert quick.state_path([]) == paths.STATE_PATH
+    assert quick_status.configured_state_path([str(path)]) == "/a/b"
+    assert quick_status.configured_state_path([]) == paths.STATE_PATH
 
 
 def test_a_missing_file(tmp_path):
     with pytest.raises(errors.ConfigurationInvalid, match="is not there"):
-        quick.state_path([str(tmp_path / "none")])
+        quick_status.configured_state_path([str(tmp_path / "none")])
 
 
 def test_a_binary_file(tmp_path):
     (tmp_path / "fpga.conf").write_bytes(b"\xff\xfe")
     with pytest.raises(errors.ConfigurationInvalid, match="cannot be read"):
-        quick.state_path([str(tmp_path / "fpga.conf")])
+        quick_status.configured_state_path([str(tmp_path / "fpga.conf")])

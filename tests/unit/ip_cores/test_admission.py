@@ -12,6 +12,7 @@ import pytest
 
 from fpga_nova import errors, model
 from fpga_nova.driver import Device
+from fpga_nova.fpga_cli.loading_commands import burn_core
 from fpga_nova.ip_cores.admission import Admission, AdmissionRules, AdmittedCore
 from fpga_nova.ip_cores.archive import Archive
 from fpga_nova.ip_cores.bitstream_cache import Cache
@@ -65,7 +66,7 @@ def engine(tmp_path):
             store = stack.enter_context(contextlib.closing(Store(tmp_path, 5)))
             devices = {"shelf": Shelf(interfaces, tmp_path, tmp_path)}
             made = Engine(store, devices, tmp_path / "locks", 5, "", Cache(tmp_path / "cache", LIMIT))
-            made.discover()
+            made.recovery.discover()
             return made
 
         yield engine
@@ -81,9 +82,8 @@ def burn(tmp_path, engine):
         with write_archive(tmp_path / "core.zip", data, x_bin=bitstream).open("rb") as file:
             archive = Archive(file, LIMIT)
             with scratch.directory(tmp_path) as directory:
-                host = engine(*interfaces)
-                admitted = AdmittedCore(archive, Admission(AdmissionRules(tmp_path)), directory, host.incompatibility)
-                return host.burn(archive.manifest, admitted.bitstream)
+                admitted = AdmittedCore(archive, Admission(AdmissionRules(tmp_path)), directory)
+                return burn_core(engine(*interfaces), admitted)
 
     return burn
 
@@ -146,8 +146,7 @@ def test_a_file_for_several_kinds_of_regions_is_unpacked_once(tmp_path):
     data["bitstreams"].append({**data["bitstreams"][0], "region_type": "other"})
     with write_archive(tmp_path / "core.zip", data).open("rb") as file:
         archive = Archive(file, LIMIT)
-        admitted = AdmittedCore(archive, Admission(AdmissionRules(tmp_path)), tmp_path, lambda region, header: None)
-        region = model.Region("r", "c", "d", "sim", "board1", 0, "stream", None, model.RegionState.FREE)
-        first, second = (admitted.bitstream(region, entry) for entry in archive.manifest.bitstreams)
+        admitted = AdmittedCore(archive, Admission(AdmissionRules(tmp_path)), tmp_path)
+        first, second = (admitted.bitstream(entry) for entry in archive.manifest.bitstreams)
         assert isinstance(first.path, pathlib.Path)
         assert first == second

@@ -29,8 +29,8 @@ def put(cache, scratch, content, held=()):
     sha256 = hashlib.sha256(content).hexdigest()
     path = scratch / sha256
     path.write_bytes(content)
-    path.chmod(0o600)
-    cache.keep(sha256, path, lambda: {sha256, *held})
+    with cache.locked():
+        cache.keep(sha256, path, {sha256, *held})
     path.unlink()
     return sha256
 

@@ -117,7 +117,7 @@ def test_a_damaged_file_is_said_and_kept(tmp_path, content):
     with pytest.raises(errors.StoreNotReadable):
         store.Store(tmp_path).regions()
     with pytest.raises(errors.StoreNotReadable):
-        quick_status.quick_status(str(tmp_path), [])
+        quick_status.stored_count(str(tmp_path), [])
     assert path.read_bytes() == content
 
 
