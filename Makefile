@@ -48,8 +48,9 @@ test-long: tests ## Run what `make test` runs a seeded part of: whole random wal
 tests:
 	@$(PYTHON) -m build_scripts.bootstrap --with-tests
 
-lint: tests ## Check style and types
-	$(TIMED) { $(VENV)/ruff check && $(VENV)/ruff format --check && $(VENV)/mypy && $(VENV)/lint-imports; }
+lint: tests ## Check style, types, which room imports which, spelling and phrases
+	$(TIMED) { $(VENV)/ruff check && $(VENV)/ruff format --check && $(VENV)/mypy && $(VENV)/lint-imports && \
+		$(VENV)/codespell && $(VENV)/python -m build_scripts.phrases; }
 
 unit: tests ## Run the unit tests: one process, no root, no network, under a minute
 	$(TIMED) $(VENV)/python -m pytest -p no:xdist tests/unit
