@@ -59,16 +59,21 @@ def make(directory: pathlib.Path, with_tests: bool = False) -> pathlib.Path:
 
 
 @functools.cache
-def first_on_path() -> pathlib.Path:
+def first_on_path(with_tests: bool = False) -> pathlib.Path:
     """Put a patched copy of Nova first on this process's path and register its objects; return its directory.
 
-    Called by the conftest of each directory whose tests start processes with that Nova, before they import it.
+    Called by the conftest of each directory whose tests need that Nova in files, before they import it.
+
+    :param with_tests: as of :func:`make`
     """
     directory = pathlib.Path(tempfile.mkdtemp(prefix="fpga-nova-patched-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)
-    make(directory)
+    make(directory, with_tests)
     _prepare()
     sys.path.insert(0, str(directory))
+    if with_tests:
+        # Before the rest of Nova: it forbids eventlet under native threads, where nothing has imported that yet.
+        importlib.import_module("nova.tests.functional")
     _register_objects()
     return directory
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the API tells the scheduler of an image's own IP core."""
+"""The IP core of an image on its way from the API to the scheduler."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def spec(hints=None):
 
 
 @pytest.mark.parametrize("hints", [None, {}, FORGED])
-def test_off_means_off(hints):
+def test_core_of_an_image_is_ignored_unless_allowed(hints):
     one = spec(hints)
     core_requests.hand_over(one, IMAGE)
     assert not one.obj_what_changed() and one.scheduler_hints == hints
@@ -36,7 +36,7 @@ def test_off_means_off(hints):
 
 
 @pytest.mark.parametrize("hints", [None, {}, FORGED])
-def test_an_images_own_core_reaches_the_scheduler(allowed, hints):
+def test_core_of_an_image_reaches_the_scheduler_where_allowed(allowed, hints):
     one = spec(hints)
     core_requests.hand_over(one, IMAGE)
     assert core_requests.of_request_spec(one) == core_requests.CoreRequest(CORE, from_image=True)
@@ -44,7 +44,7 @@ def test_an_images_own_core_reaches_the_scheduler(allowed, hints):
 
 
 @pytest.mark.parametrize("image", [{}, {"properties": None}, {"properties": {"hw_fpga_ip_id": ""}}])
-def test_a_users_hint_is_none(allowed, image):
+def test_hint_of_a_user_is_removed(allowed, image):
     one = spec(FORGED)
     core_requests.hand_over(one, image)
     assert core_requests.of_request_spec(one) is None and one.scheduler_hints == {"group": ["g"]}

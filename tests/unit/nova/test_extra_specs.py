@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's own validation with ours registered as it registers plug-ins."""
+"""Nova's own validation of extra specs, with ours registered as it registers plug-ins."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def test_uuid_is_accepted():
 @pytest.mark.parametrize(
     "value", ["", "lzo", CORE + "\n", " " + CORE, CORE.upper(), CORE.replace("-", ""), f"{{{CORE}}}"]
 )
-def test_anything_else_is_refused(value):
+def test_value_that_is_not_a_canonical_uuid_is_refused(value):
     with pytest.raises(exception.ValidationError, match="is not of the format"):
         validators.validate("hw:fpga_ip_id", value)
 
 
-def test_neighbours_stay_unknown():
+def test_similar_name_stays_unknown():
     with pytest.raises(exception.ValidationError, match="does not appear to be a valid extra spec"):
         validators.validate("hw:fpga_ip", CORE)

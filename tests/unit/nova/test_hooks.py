@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The facility with hooks that are found by entry point, as an installed package has them."""
+"""Hooks found by entry point, as an installed package has them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def names(module):
     return [call[:2] for call in module.calls]
 
 
-def test_pre_and_post_around_a_call(module):
+def test_pre_and_post_run_around_a_call(module):
     @hooks.add_hook(module.__name__)
     def add(a, b, c=0):
         return a + b + c
@@ -77,20 +77,20 @@ def test_pre_and_post_around_a_call(module):
     assert all(call[2:] == (6, (1, 2), {"c": 3}) for call in module.calls[2:])
 
 
-def test_post_gets_the_exception_that_ended_it(module):
+def test_post_gets_the_exception_that_ended_the_block(module):
     error = ValueError("boom")
     with pytest.raises(ValueError, match="boom"), hooks.around(module.__name__, 1):
         raise error
     assert [call[2] for call in module.calls if call[1] == "post"] == [error] * 3
 
 
-def test_post_gets_none_after_a_block(module):
+def test_post_gets_none_after_a_block_without_result(module):
     with hooks.around(module.__name__, 1):
         pass
     assert [call[2] for call in module.calls if call[1] == "post"] == [None] * 3
 
 
-def test_what_a_hook_raises_is_ignored_and_logged(module, caplog):
+def test_exception_of_a_hook_is_ignored_and_logged(module, caplog):
     module.trouble["First", "pre"] = KeyError("mine alone")
     module.trouble["Second", "post"] = KeyError("mine too")
     entered = False
@@ -102,7 +102,7 @@ def test_what_a_hook_raises_is_ignored_and_logged(module, caplog):
     assert "mine too" in caplog.text
 
 
-def test_fatal_exception_stops_it_and_those_before_clean_up(module):
+def test_fatal_exception_of_pre_stops_the_block_and_earlier_hooks_clean_up(module):
     module.trouble["Second", "pre"] = hooks.FatalHookException("no FPGA")
     entered = False
     with pytest.raises(hooks.FatalHookException, match="no FPGA"), hooks.around(module.__name__):
@@ -113,25 +113,25 @@ def test_fatal_exception_stops_it_and_those_before_clean_up(module):
     assert cleaned == list(reversed(before))
 
 
-def test_fatal_exception_of_post_stops_nothing(module):
+def test_fatal_exception_of_post_is_ignored(module):
     module.trouble["First", "post"] = hooks.FatalHookException("too late")
     with hooks.around(module.__name__):
         pass
     assert ("Second", "post") in names(module)
 
 
-def test_hook_that_cannot_be_loaded_is_said(module, caplog):
+def test_hook_that_cannot_be_loaded_is_logged(module, caplog):
     with hooks.around(module.__name__):
         pass
     assert f"{module.__name__}_gone" in caplog.text
 
 
-def test_name_without_hooks():
+def test_block_without_hooks_runs():
     with hooks.around(f"nothing_{uuid.uuid4().hex}"):
         pass
 
 
-def test_ours_are_hooks():
+def test_our_hooks_have_pre():
     import fpga_hooks
 
     for each in (fpga_hooks.FpgaBuildInstanceHook(), fpga_hooks.FpgaDeleteInstanceHook()):

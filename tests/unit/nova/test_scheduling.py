@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The scheduler's side on Nova's real HostState, RequestSpec and filter handler."""
+"""The scheduler's side, with Nova's real HostState, RequestSpec and filter handler."""
 
 from __future__ import annotations
 
@@ -64,20 +64,20 @@ def test_filter_passes_hosts_with_a_free_region():
     assert [state.host for state in run_filter(hosts, request())] == ["free"]
 
 
-def test_filter_hands_on_the_very_list_without_a_request():
+def test_filter_returns_the_very_list_without_a_request_for_an_fpga():
     hosts = [host("full", 2, 2), host("none", 0, 0)]
     assert fpga_filter.FpgaFilter().filter_all(hosts, request(core=None)) is hosts
     assert fpga_filter.FpgaFilter().filter_all(hosts, request(core="")) is hosts
     assert fpga_filter.FpgaFilter().filter_all(hosts, objects.RequestSpec()) is hosts
 
 
-def test_filter_leaves_a_rebuild_alone():
+def test_filter_passes_all_hosts_for_a_rebuild():
     hosts = [host("full", 2, 2)]
     spec = request(scheduler_hints={"_nova_check_type": ["rebuild"]})
     assert run_filter(hosts, spec) == hosts
 
 
-def test_one_host_at_a_time():
+def test_filter_judges_one_host_at_a_time():
     spec = request()
     judge = fpga_filter.FpgaFilter()
     assert judge.host_passes(host("free", 1, 0), spec)
@@ -148,12 +148,12 @@ GENERIC = "No valid host was found. There are not enough hosts available."
         (request(core=None), [[host("a", 1, 1)]], GENERIC),
     ],
 )
-def test_reason_that_a_person_understands(spec, runs, message):
+def test_no_valid_host_names_the_shortage(spec, runs, message):
     assert schedule(spec, *runs) == message
     assert len(message) <= 255, "instance_faults.message"
 
 
-def test_reason_of_one_request_does_not_reach_the_next():
+def test_shortage_of_one_request_does_not_reach_the_next():
     schedule(request(), [host("a", 1, 1)])
     assert schedule(request(), []) == GENERIC
 
@@ -162,7 +162,7 @@ def instance(core=CORE):
     return objects.Instance(uuid=CORE, flavor=request(core).flavor)
 
 
-SAID = "FPGA: region 1: read-back differs from the bitstream"
+LAST_REASON = "FPGA: region 1: read-back differs from the bitstream"
 
 
 @pytest.mark.parametrize(
@@ -170,24 +170,24 @@ SAID = "FPGA: region 1: read-back differs from the bitstream"
     [
         exception.MaxRetriesExceeded(reason="Exhausted all hosts available for retrying build failures for server x."),
         exception.MaxRetriesExceeded(
-            reason=f"Exceeded max scheduling attempts 3 for instance x. Last exception: {SAID}"
+            reason=f"Exceeded max scheduling attempts 3 for instance x. Last exception: {LAST_REASON}"
         ),
     ],
 )
 def test_last_reason_comes_first_in_the_fault(error):
-    told = faults.explain_failure(error, instance(), {"retry": {"exc_reason": SAID}})
-    assert told.format_message().startswith(f"Exceeded maximum number of retries. {SAID}. Ex")
-    assert told.format_message().count(SAID) == 1
+    explained = faults.explain_failure(error, instance(), {"retry": {"exc_reason": LAST_REASON}})
+    assert explained.format_message().startswith(f"Exceeded maximum number of retries. {LAST_REASON}. Ex")
+    assert explained.format_message().count(LAST_REASON) == 1
 
 
 @pytest.mark.parametrize(
     ("error", "server", "properties"),
     [
-        (exception.MaxRetriesExceeded(reason="Exhausted"), instance(core=None), {"retry": {"exc_reason": SAID}}),
+        (exception.MaxRetriesExceeded(reason="Exhausted"), instance(core=None), {"retry": {"exc_reason": LAST_REASON}}),
         (exception.MaxRetriesExceeded(reason="Exhausted"), instance(), {"retry": {}}),
         (exception.MaxRetriesExceeded(reason="Exhausted"), instance(), {}),
-        (RuntimeError("lost connection"), instance(), {"retry": {"exc_reason": SAID}}),
+        (RuntimeError("lost connection"), instance(), {"retry": {"exc_reason": LAST_REASON}}),
     ],
 )
-def test_other_failures_are_left_as_they_are(error, server, properties):
+def test_other_failures_are_returned_unchanged(error, server, properties):
     assert faults.explain_failure(error, server, properties) is error
