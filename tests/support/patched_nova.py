@@ -36,7 +36,7 @@ def package() -> pathlib.Path:
 def make(directory: pathlib.Path, with_tests: bool = False) -> pathlib.Path:
     """Copy Nova into `directory`, patch it, and return the directory to put on the path.
 
-    :param with_tests: with nova.tests, which Nova ships for those who test against it
+    :param with_tests: with nova.tests, which Nova ships for out-of-tree tests
     """
     without = ["locale"] if with_tests else ["locale", "tests"]  # compiled files save each process seconds
     ignore = shutil.ignore_patterns(*without)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A stand-in for fpga-cli, which a test tells what to say."""
+"""A stand-in for fpga-cli, whose answer a test sets."""
 
 import pathlib
 
@@ -15,15 +15,15 @@ test "$1" = status && cat "$(dirname "$0")/status"
 
 
 class Regions(fixtures.Fixture):
-    """An executable that knows the command `status` alone, and says that so many regions are used."""
+    """An executable that knows the command `status` alone, and prints the numbers that a test has set."""
 
     def _setUp(self):
         self.directory = pathlib.Path(self.useFixture(fixtures.TempDir()).path)
         self.command = self.directory / "stand-in"
         self.command.write_text(_PROGRAM)
         self.command.chmod(0o755)
-        self.say(0, 0)
+        self.set_status(0, 0)
 
-    def say(self, used, total):
+    def set_status(self, used, total):
         """Let `status` print these numbers from now on."""
         (self.directory / "status").write_text(f"Used regions: {used}/{total}\n")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The regions of a host in the resource tracker's hands: counted, reported, claimed."""
+"""The regions of a host in Nova's resource tracker: counted, reported, claimed."""
 
 from unittest import mock
 
@@ -21,7 +21,7 @@ class FpgaTrackerTestCase(test.NoDBTestCase):
         self.node = objects.ComputeNode(uuid=uuids.node, host="fake-host", hypervisor_hostname=NODE)
         self.rt.compute_nodes[NODE] = self.node
         self.flags(fpga_access=True, fpga_simulation_mode=False, fpga_exec=str(self.regions.command))
-        # Nova's root helper needs sudo, which is no matter here.
+        # Nova's root helper needs sudo, which these tests do without.
         self.stub_out("os.geteuid", lambda: 0)
 
     def audit(self):
@@ -45,19 +45,19 @@ class FpgaTrackerTestCase(test.NoDBTestCase):
         self.node.numa_topology = None
         return claims.Claim(mock.sentinel.context, instance, NODE, self.rt, self.node, requests)
 
-    def test_audit_reports_what_is_there(self):
-        self.regions.say(1, 2)
+    def test_audit_reports_the_regions(self):
+        self.regions.set_status(1, 2)
         self.audit()
         self.assertEqual((2, 1), (self.node.fpga_regions, self.node.fpga_regions_used))
 
     def test_nothing_is_reported_where_fpga_is_off(self):
         self.flags(fpga_access=False)
-        self.regions.say(1, 2)
+        self.regions.set_status(1, 2)
         self.audit()
         self.assertNotIn("fpga_regions", self.node)
 
-    def test_a_free_region_is_claimed(self):
-        self.regions.say(1, 2)
+    def test_free_region_is_claimed(self):
+        self.regions.set_status(1, 2)
         self.audit()
         claimed = self.claim()
         self.assertEqual(uuids.server, claimed.instance.uuid)
@@ -66,26 +66,26 @@ class FpgaTrackerTestCase(test.NoDBTestCase):
         self.update()
         self.assertEqual(2, self.node.fpga_regions_used)
 
-    def test_a_claim_fails_with_the_reason(self):
-        self.regions.say(2, 2)
+    def test_claim_without_a_free_region_fails_with_the_reason(self):
+        self.regions.set_status(2, 2)
         self.audit()
         error = self.assertRaises(exception.ComputeResourcesUnavailable, self.claim)
         self.assertIn("no free FPGA region on this host, 2 of 2 in use", str(error))
         self.claim(core=None)
 
-    def test_an_fpga_server_is_not_unshelved(self):
-        self.regions.say(0, 2)
+    def test_unshelve_of_a_server_with_an_fpga_is_refused(self):
+        self.regions.set_status(0, 2)
         self.audit()
         error = self.assertRaises(exception.ComputeResourcesUnavailable, self.claim, vm_state="shelved_offloaded")
         self.assertIn("cannot be unshelved", str(error))
 
-    def test_where_fpga_is_off_any_claim_passes(self):
+    def test_any_claim_passes_where_fpga_is_off(self):
         self.flags(fpga_access=False)
         self.claim()
 
 
 class Recorder:
-    """A hook that notes what it is called with."""
+    """A hook that records its calls."""
 
     def __init__(self):
         self.calls = []
@@ -107,7 +107,7 @@ class FpgaHooksTestCase(test.NoDBTestCase):
         self.assertEqual(("pre", compute, mock.sentinel.context, instance), before)
         self.assertEqual(("post", None, compute, mock.sentinel.context, instance), after)
 
-    def test_a_fatal_hook_stops_what_it_hooks_into(self):
+    def test_fatal_hook_stops_the_deletion(self):
         def stop(*args):
             raise hooks.FatalHookException("no")
 

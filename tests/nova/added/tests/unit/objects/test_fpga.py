@@ -43,11 +43,11 @@ class FpgaFieldsTestCase(test.TestCase):
         node.save()
         self.assertEqual((2, 1), self.counts())
 
-    def test_a_node_without_fpgas_has_none(self):
+    def test_node_without_fpgas_has_no_counts(self):
         compute_node(self.ctxt).create()
         self.assertEqual((None, None), self.counts())
 
-    def test_what_a_driver_reports_says_nothing_of_regions(self):
+    def test_update_from_the_driver_keeps_the_counts(self):
         node = compute_node(self.ctxt, fpga_regions=2, fpga_regions_used=1)
         node.update_from_virt_driver({"vcpus": 8, "memory_mb": 1024})
         self.assertEqual((8, 2, 1), (node.vcpus, node.fpga_regions, node.fpga_regions_used))
@@ -70,13 +70,13 @@ class FpgaFieldsTestCase(test.TestCase):
         instance.save()
         self.assertIsNone(self.device(instance))
 
-    def test_region_is_in_lists(self):
+    def test_region_is_in_lists_of_instances(self):
         self.instance(fpga_device=fpga.REGION)
         self.instance()
         servers = objects.InstanceList.get_by_host(self.ctxt, "host1")
         self.assertEqual({fpga.REGION, None}, {server.fpga_device for server in servers})
 
-    def test_peers_without_the_fields(self):
+    def test_older_peers_get_objects_without_the_fields(self):
         node = compute_node(self.ctxt, fpga_regions=2, fpga_regions_used=1)
         for thing, old, new, name in (
             (node, "1.19", "1.20", "fpga_regions"),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the scheduler knows of a host's regions, from the compute node's record to the server that it chose."""
+"""A host's regions in the scheduler, from the compute node's record to the choice of the host."""
 
 from nova import objects, test
 from nova.scheduler import host_manager
@@ -35,11 +35,11 @@ class FpgaHostStateTestCase(test.NoDBTestCase):
     def test_counts_come_from_the_compute_node(self):
         self.assertEqual((2, 1), self.counts(fpga_regions=2, fpga_regions_used=1))
 
-    def test_nodes_that_report_none_have_none(self):
+    def test_node_that_reports_no_regions_has_none(self):
         self.assertEqual((0, 0), self.counts())
         self.assertEqual((0, 0), self.counts(fpga_regions=None, fpga_regions_used=None))
 
-    def test_a_chosen_host_has_one_less(self):
+    def test_chosen_host_has_one_region_less(self):
         host = self.host(fpga_regions=2, fpga_regions_used=0)
         host.consume_from_request(self.spec(core=None))
         self.assertEqual(0, host.fpga_regions_used)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The columns: in the database that Nova's migrations have made, and what its housekeeping does with them."""
+"""The columns in the database that Nova's migrations make, and in Nova's housekeeping."""
 
 import sqlalchemy as sa
 from nova import context, test
@@ -20,20 +20,20 @@ class FpgaColumnsTestCase(test.TestCase):
     def columns(self, table):
         return {column["name"]: column for column in sa.inspect(self.engine).get_columns(table)}
 
-    def test_tables_and_their_shadows_have_them(self):
+    def test_tables_and_their_shadows_have_the_columns(self):
         for base, names in TABLES.items():
             for table in (base, f"shadow_{base}"):
                 columns = self.columns(table)
                 self.assertEqual(names, {name for name in columns if name.startswith("fpga")})
                 self.assertTrue(all(columns[name]["nullable"] for name in names))
 
-    def test_they_come_without_a_revision(self):
+    def test_columns_come_without_a_revision(self):
         before = migration.db_version("main")
         migration.db_sync(database="main")
         self.assertEqual(before, migration.db_version("main"))
-        self.test_tables_and_their_shadows_have_them()
+        self.test_tables_and_their_shadows_have_the_columns()
 
-    def test_deleted_servers_are_archived_with_theirs(self):
+    def test_deleted_servers_are_archived_with_their_region(self):
         values = {"uuid": uuids.server, "project_id": "project", "host": "host1", "fpga_device": fpga.REGION}
         api.instance_create(self.ctxt, values)
         api.instance_destroy(self.ctxt, uuids.server)

@@ -26,16 +26,16 @@ class FpgaFilterTestCase(test.NoDBTestCase):
     def flavor(self, **extra_specs):
         return objects.Flavor(extra_specs=extra_specs)
 
-    def test_it_is_one_of_all_filters(self):
+    def test_filter_is_one_of_all_filters(self):
         self.assertIn(fpga_filter.FpgaFilter, filters.all_filters())
 
-    def test_a_free_region_is_needed(self):
+    def test_host_without_a_free_region_is_filtered_out(self):
         self.assertEqual(["free"], self.passed(flavor=self.flavor(**{"hw:fpga_ip_id": fpga.CORE})))
 
-    def test_servers_without_an_fpga_go_anywhere(self):
+    def test_any_host_passes_for_a_server_without_an_fpga(self):
         self.assertEqual(["full", "free", "none"], self.passed(flavor=self.flavor()))
 
-    def test_a_rebuilt_server_stays_where_it_is(self):
+    def test_any_host_passes_for_a_rebuild(self):
         rebuild = {"_nova_check_type": ["rebuild"]}
-        wish = self.flavor(**{"hw:fpga_ip_id": fpga.CORE})
-        self.assertEqual(["full", "free", "none"], self.passed(flavor=wish, scheduler_hints=rebuild))
+        flavor = self.flavor(**{"hw:fpga_ip_id": fpga.CORE})
+        self.assertEqual(["full", "free", "none"], self.passed(flavor=flavor, scheduler_hints=rebuild))

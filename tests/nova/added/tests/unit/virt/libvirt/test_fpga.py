@@ -35,10 +35,10 @@ class FpgaGuestTestCase(test.NoDBTestCase):
         self.assertEqual(1, xml.count(PORT))
         self.assertIn(f'mode="connect" path="/run/fpga-nova/endpoints/{fpga.REGION}.sock"', xml)
 
-    def test_guest_without_a_region_has_none(self):
+    def test_guest_without_a_region_has_no_port(self):
         self.assertNotIn(PORT, self.guest(None))
 
-    def test_where_fpga_is_off_or_simulated_there_is_none(self):
+    def test_guest_has_no_port_where_fpga_is_off_or_simulated(self):
         self.flags(fpga_simulation_mode=True)
         self.assertNotIn(PORT, self.guest(fpga.REGION))
         self.flags(fpga_simulation_mode=False, fpga_access=False)
