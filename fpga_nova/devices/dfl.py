@@ -34,7 +34,7 @@ from collections.abc import Iterator, Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.devices.common import identity, option_entries, sysfs
+from fpga_nova.devices.common import blanks, identity, option_entries, sysfs
 from fpga_nova.driver import Device
 from fpga_nova.system.tool import Tool
 
@@ -84,32 +84,23 @@ class DflDevice(Device):
 
     def discover(self) -> Sequence[model.Card]:
         """Return the cards that have a management engine, a port 0 and a blank."""
-        blanks = self._blanks()
+        configured = self._blanks()
         cards = []
         for base in self._bases():
             address = sysfs.pci_address(base / "device")
             interface = self._interface(base)
             if address is None or self._port(base) is None:
                 LOG.info("%s has no PCI address or no port 0, so it is not offered", base)
-            elif interface not in blanks:
+            elif interface not in configured:
                 LOG.warning("DFL card %s, interface %s, is not offered: [fpga] dfl_blank has none", address, interface)
             else:
                 path = sysfs.pci_device(self._sysfs, address)
                 vendor, device = (
                     (sysfs.attribute(path / name) or "").removeprefix("0x") for name in ("vendor", "device")
                 )
-                cards.append(
-                    model.Card(
-                        f"dfl:{address}",
-                        "dfl",
-                        "intel",
-                        BOARDS.get((vendor, device), f"pci-{vendor}-{device}"),
-                        str(path),
-                        (model.Slot(0, REGION_TYPE, interface),),
-                        address,
-                        sysfs.numa_node(self._sysfs, address),
-                    )
-                )
+                board = BOARDS.get((vendor, device), f"pci-{vendor}-{device}")
+                slot = model.Slot(0, REGION_TYPE, interface)
+                cards.append(sysfs.pci_card(self._sysfs, "dfl", "intel", board, address, slot))
         return cards
 
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
@@ -137,7 +128,7 @@ class DflDevice(Device):
 
     def endpoint(self, region: model.Region) -> model.Endpoint:
         """Return the card's first virtual function, which carries the port where there is one, else the port's node."""
-        address = self._address(region)
+        address = sysfs.card_address(region)
         function = sysfs.pci_address(sysfs.pci_device(self._sysfs, address) / "virtfn0")
         if function is not None:
             return model.Endpoint("pci", function)
@@ -155,15 +146,11 @@ class DflDevice(Device):
                 yield path
 
     def _base(self, region: model.Region) -> pathlib.Path:
-        address = self._address(region)
+        address = sysfs.card_address(region)
         for base in self._bases():
             if sysfs.pci_address(base / "device") == address:
                 return base
         raise errors.DeviceNotAccessible(f"card {region.card_id} is not there")
-
-    @staticmethod
-    def _address(region: model.Region) -> str:
-        return region.card_id.removeprefix("dfl:")
 
     @staticmethod
     def _interface(base: pathlib.Path) -> str | None:
@@ -177,20 +164,14 @@ class DflDevice(Device):
                 return path
         return None
 
-    def _blanks(self) -> dict[str | None, dict[str, str]]:
-        read = option_entries.read("dfl_blank", self.conf.dfl_blank, _BLANK_FIELDS)
-        return {entry["interface"]: entry for entry in read}
+    def _blanks(self) -> blanks.Blanks:
+        return blanks.read("dfl_blank", self.conf.dfl_blank, _BLANK_FIELDS)
 
     def _blank(self, region: model.Region) -> dict[str, str]:
-        try:
-            return self._blanks()[region.interface_id]
-        except KeyError:
-            raise errors.ConfigurationInvalid(
-                f"[fpga] dfl_blank has no blank for interface {region.interface_id}"
-            ) from None
+        return self._blanks().of(region.interface_id)
 
     def _load(self, region: model.Region, path: str, failure: type[errors.FpgaError]) -> None:
-        address = self._address(region)
+        address = sysfs.card_address(region)
         loader = self.conf.dfl_loader
         tool = Tool("dfl_tool", self.conf.dfl_tool or loader, self.conf.dfl_timeout, self.state_path)
         if loader == "fpgasupdate":

@@ -34,7 +34,7 @@ from typing import Any
 from oslo_config import cfg
 
 from fpga_nova import errors, model
-from fpga_nova.devices.common import identity, option_entries, sysfs
+from fpga_nova.devices.common import blanks, identity, option_entries, sysfs
 from fpga_nova.devices.common.probed_card import PROBE_TIMEOUT
 from fpga_nova.driver import Device
 from fpga_nova.system import scratch, tool_reports, uuids
@@ -76,27 +76,17 @@ class XrtDevice(Device):
 
     def discover(self) -> Sequence[model.Card]:
         """Return the cards that are ready and have a blank."""
-        blanks = self._blanks()
+        configured = self._blanks()
         cards = []
         for address, platform in self._listed(PROBE_TIMEOUT):
             path = sysfs.pci_device(self._sysfs, address)
-            if platform not in blanks:
+            if platform not in configured:
                 LOG.warning("XRT card %s, platform %s, is not offered: [fpga] xrt_blank has none", address, platform)
             elif path.exists():
                 interfaces = (sysfs.attribute(path / "interface_uuids") or "").split()
                 interface = uuids.canonical(interfaces[-1]) if interfaces else None
-                cards.append(
-                    model.Card(
-                        f"xrt:{address}",
-                        "xrt",
-                        "xilinx",
-                        platform,
-                        str(path),
-                        (model.Slot(0, REGION_TYPE, interface),),
-                        address,
-                        sysfs.numa_node(self._sysfs, address),
-                    )
-                )
+                slot = model.Slot(0, REGION_TYPE, interface)
+                cards.append(sysfs.pci_card(self._sysfs, "xrt", "xilinx", platform, address, slot))
         return cards
 
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
@@ -111,7 +101,7 @@ class XrtDevice(Device):
         self._present(region)
         expected = self._build(region, bitstream)
         report = self._examine(
-            ["--device", self._address(region), "--report", "dynamic-regions"], errors.ReadBackMismatch
+            ["--device", sysfs.card_address(region), "--report", "dynamic-regions"], errors.ReadBackMismatch
         )
         held = uuids.canonical(_text(report, "devices", 0, "dynamic_regions", 0, "xclbin_uuid") or "")
         if held != expected:
@@ -122,34 +112,26 @@ class XrtDevice(Device):
         self._present(region)
         blank = self._blank(region)
         if self.conf.xrt_reset:
-            self._tool().call(["reset", "--device", self._address(region), "--force"], errors.EraseFailed)
+            self._tool().call(["reset", "--device", sysfs.card_address(region), "--force"], errors.EraseFailed)
         self._load(region, blank["file"], errors.EraseFailed)
 
     def endpoint(self, region: model.Region) -> model.Endpoint:
         """Return the card's user function."""
-        return model.Endpoint("pci", self._address(region))
+        return model.Endpoint("pci", sysfs.card_address(region))
 
     @property
     def _sysfs(self) -> pathlib.Path:
         return pathlib.Path(self.conf.xrt_sysfs)
 
-    @staticmethod
-    def _address(region: model.Region) -> str:
-        return region.card_id.removeprefix("xrt:")
-
     def _present(self, region: model.Region) -> None:
-        if not sysfs.pci_device(self._sysfs, self._address(region)).exists():
+        if not sysfs.pci_device(self._sysfs, sysfs.card_address(region)).exists():
             raise errors.DeviceNotAccessible(f"card {region.card_id} is not there")
 
-    def _blanks(self) -> dict[str, dict[str, str]]:
-        read = option_entries.read("xrt_blank", self.conf.xrt_blank, _BLANK_FIELDS)
-        return {entry["platform"]: entry for entry in read}
+    def _blanks(self) -> blanks.Blanks:
+        return blanks.read("xrt_blank", self.conf.xrt_blank, _BLANK_FIELDS)
 
     def _blank(self, region: model.Region) -> dict[str, str]:
-        try:
-            return self._blanks()[region.board]
-        except KeyError:
-            raise errors.ConfigurationInvalid(f"[fpga] xrt_blank has no blank for platform {region.board}") from None
+        return self._blanks().of(region.board)
 
     def _build(self, region: model.Region, bitstream: model.Bitstream | None) -> str:
         """Return the UUID of the xclbin that the card must show."""
@@ -165,7 +147,7 @@ class XrtDevice(Device):
         return Tool("xrt_xbutil", path, self.conf.xrt_timeout, self.state_path, environment)
 
     def _load(self, region: model.Region, path: str, failure: type[errors.FpgaError]) -> None:
-        self._tool().call(["program", "--device", self._address(region), "--user", path], failure)
+        self._tool().call(["program", "--device", sysfs.card_address(region), "--user", path], failure)
 
     def _listed(self, timeout: float) -> list[tuple[str, str]]:
         """Return (PCI address, platform) of the cards that are ready; none, with a warning, if xbutil cannot tell."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from oslo_config import cfg
 
 from fpga_nova import errors
+from fpga_nova.devices.common import sysfs
 from fpga_nova.system import uuids
 
 
@@ -37,7 +38,7 @@ NUMBER = _field(r"0|[1-9][0-9]{0,8}", "a whole number")
 PATH = _field(r"/[^\s\x00-\x1f\x7f]{1,1023}", "an absolute path without spaces")
 UUID = _field(uuids.PATTERN, "a UUID in lower case")
 WORD32 = _field(r"0x[0-9a-f]{8}", "32 bits in lower case, 0x01234567")
-PCI = _field(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", "a PCI address in lower case, dddd:bb:dd.f")
+PCI = _field(sysfs.PCI_ADDRESS, "a PCI address in lower case, dddd:bb:dd.f")
 IPV4 = _field(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)", "an IPv4 address")
 
 

@@ -8,12 +8,14 @@ import re
 
 from oslo_config import cfg
 
+from fpga_nova import model
 from fpga_nova.system import uuids
 
 #: Most bytes of an attribute; sysfs gives no more than a page.
 _PAGE = 4096
 
-_PCI = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]", re.ASCII)
+#: A PCI address ``dddd:bb:dd.f`` in lower case, as the kernel writes it: for `re.fullmatch`.
+PCI_ADDRESS = r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]"
 
 
 def root_option(driver: str) -> cfg.StrOpt:
@@ -36,7 +38,7 @@ def pci_address(path: pathlib.Path) -> str | None:
     The kernel names a PCI device's directory by its address (Documentation/PCI/sysfs-pci.rst).
     """
     name = path.resolve().name
-    return name if _PCI.fullmatch(name) else None
+    return name if re.fullmatch(PCI_ADDRESS, name, re.ASCII) else None
 
 
 def pci_device(root: pathlib.Path, address: str) -> pathlib.Path:
@@ -44,8 +46,22 @@ def pci_device(root: pathlib.Path, address: str) -> pathlib.Path:
     return root / "bus/pci/devices" / address
 
 
+def pci_card(root: pathlib.Path, driver: str, vendor: str, board: str, address: str, slot: model.Slot) -> model.Card:
+    """Return the card at a PCI address, with one region.
+
+    :param driver: entry-point name of the driver
+    """
+    path = str(pci_device(root, address))
+    return model.Card(f"{driver}:{address}", driver, vendor, board, path, (slot,), address, numa_node(root, address))
+
+
+def card_address(region: model.Region) -> str:
+    """Return the PCI address of a region's card, which :func:`pci_card` put into its id."""
+    return region.card_id.partition(":")[2]
+
+
 def numa_node(root: pathlib.Path, address: str | None) -> int | None:
-    """Return the NUMA node of a PCI device; None where it has none (the kernel says -1) or nobody knows."""
+    """Return the NUMA node of a PCI device; None where it has none (the kernel says -1) or it is unknown."""
     text = attribute(pci_device(root, address) / "numa_node") if address else None
     return int(text) if text is not None and re.fullmatch(r"\d{1,4}", text, re.ASCII) else None
 
