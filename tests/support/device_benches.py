@@ -18,11 +18,22 @@ import pytest
 
 from fpga_nova import formats, host_config, model
 from fpga_nova.driver import Device
+from fpga_nova.system.tool import SEARCH_PATH
 from tests.support import ROOT, vendor_tools, xvc
 from tests.support.process_host import Host
 
 BLANK = "b1a00000-0000-4000-8000-000000000001"
 INTERFACE = "ce489693-98f0-5f33-946d-560708be108a"
+
+
+class _Overridden:
+    """Options with the value of one replaced."""
+
+    def __init__(self, options: object, name: str, value: object) -> None:
+        self._options, self._name, self._value = options, name, value
+
+    def __getattr__(self, name: str) -> object:
+        return self._value if name == self._name else getattr(self._options, name)
 
 
 class Bench(abc.ABC):
@@ -77,15 +88,20 @@ class Bench(abc.ABC):
 
     @abc.abstractmethod
     def fault(self, what: str | None) -> None:
-        """Make loads `fail WORDS`, `hang`, or `lie` (loaded nothing, said it did); with None, work again."""
+        """Make loads `fail WORDS`, `hang`, or `lie` (load nothing and end with 0); with None, work again."""
 
     def clean_up(self) -> None:  # noqa: B027 - most benches leave nothing behind
         """End what runs."""
 
-    def device(self) -> Device:
-        conf = host_config.load([str(self.host.config_file)])
-        run_path = pathlib.Path(conf.fpga.run_path)
-        return host_config.driver_classes([self.driver])[self.driver](conf.fpga, self.host.state_path, run_path)
+    def device(self, timeout: float | None = None) -> Device:
+        """Return the driver with its options read from the configuration.
+
+        :param timeout: seconds that a call of its tool may take, where the option's whole seconds are too many
+        """
+        fpga = host_config.load([str(self.host.config_file)]).fpga
+        run_path = pathlib.Path(fpga.run_path)
+        conf = fpga if timeout is None else _Overridden(fpga, f"{self.driver}_timeout", timeout)
+        return host_config.driver_classes([self.driver])[self.driver](conf, self.host.state_path, run_path)
 
     def region(self, device: Device | None = None) -> model.Region:
         """Return the first region of the card as the engine would hand it over."""
@@ -186,6 +202,10 @@ class StandInBench(Bench):
             path.unlink(missing_ok=True)
         else:
             path.write_text(what)
+
+    def hold_loads(self) -> vendor_tools.Held:
+        """Make the tool wait at its loads, until it is told to go on."""
+        return vendor_tools.Held(self.tool)
 
     def blank(self) -> pathlib.Path:
         path = self.path / "blank"
@@ -298,6 +318,8 @@ class OpenFpgaLoaderBench(Bench):
     refusal = "does not say what the region should show"
 
     def set_up(self) -> None:
+        if not shutil.which("openFPGALoader", path=SEARCH_PATH):
+            pytest.skip("openFPGALoader is not installed")
         self.fpga = xvc.Fpga()
         self.cable: xvc.Cable | None = xvc.Cable(self.fpga)
         self.port = self.cable.port
@@ -326,8 +348,6 @@ class OpenFpgaLoaderBench(Bench):
         assert self.cable is not None
         self.cable.hangs_at_a_load = what == "hang"
         self.fpga.done_stays_low = what == "lie"
-        if what == "hang":
-            self.configure(openfpgaloader_timeout=2)
 
     def clean_up(self) -> None:
         self.pull()

@@ -2,17 +2,20 @@
 """Executables that stand in for vendors' tools, and the sysfs that they work on.
 
 Each behaves as its tool's documentation and source say; the drivers' docstrings name those. They are programs of their
-own, run as the real ones are. What a test wants from one lies in files beside it: `fault` (`fail WORDS`, `hang`, `lie`:
-to say that it loaded, and load nothing), and `calls` keeps what it was called with.
+own, run as the real ones are. What a test wants from one lies in files beside it: `fault` (`fail WORDS`; `hang`; `wait`
+until the FIFO `go-on` has been written; `lie`: end with 0 and load nothing), and `calls` keeps its argument vectors.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import pathlib
 import shutil
 import struct
 import uuid
+
+from tests.support.waiting import wait_until
 
 _PRELUDE = """#!/usr/bin/python3 -I
 import json, os, pathlib, sys, time, uuid
@@ -31,9 +34,10 @@ def end(code, words=""):
 def at_a_load():
     if FAULT == "hang":
         time.sleep(600)
-    if FAULT == "slow":
-        (HERE / "started").touch()
-        time.sleep(float(WORDS))
+    if FAULT == "wait":
+        (HERE / "starting").write_text(str(os.getpid()))
+        (HERE / "starting").rename(HERE / "started")
+        (HERE / "go-on").read_text()
     if FAULT == "fail":
         end(1, WORDS)
     if FAULT == "lie":
@@ -182,6 +186,36 @@ def install(directory: pathlib.Path, name: str) -> pathlib.Path:
     path.chmod(0o755)
     (directory / "sysfs").write_text(str(directory / "sys"))
     return path
+
+
+class Held:
+    """A stand-in that waits in the middle of a load."""
+
+    def __init__(self, tool: pathlib.Path) -> None:
+        self._directory = tool.parent
+        os.mkfifo(self._directory / "go-on")
+        (self._directory / "fault").write_text("wait")
+        self._pid = 0
+
+    def wait_for_load(self) -> None:
+        """Return when the tool has begun a load; later loads do not wait."""
+        started = self._directory / "started"
+        wait_until(started.exists)
+        self._pid = int(started.read_text())
+        (self._directory / "fault").unlink()
+
+    def go_on(self) -> None:
+        """Let the tool finish its load; return when its process has ended."""
+        (self._directory / "go-on").write_text("")
+        wait_until(lambda: not alive(self._pid))
+
+
+def alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended and was not waited for does not."""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
 
 
 def calls(tool: pathlib.Path) -> list[dict]:

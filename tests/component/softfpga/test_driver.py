@@ -283,24 +283,9 @@ def test_a_pulled_card(tmp_path: pathlib.Path, run_path: pathlib.Path) -> None:
     device.verify(region, None)
 
 
-@pytest.mark.parametrize(
-    ("cards", "reason"),
-    [
-        (["fpga0"], "'fpga0' is not NAME:BOARD:REGIONS"),
-        (["fpga0:soft-hx1k"], "is not NAME:BOARD:REGIONS"),
-        (["Fpga:soft-hx1k:1"], "'Fpga:soft-hx1k:1' is not NAME"),
-        (["../x:soft-hx1k:1"], "is not NAME"),
-        (["a" * 33 + ":soft-hx1k:1"], "is not NAME"),
-        (["f:ice40:1"], "there is no board 'ice40', only soft-hx1k, soft-hx8k"),
-        (["f:soft-hx1k:0"], "1 to 64 regions"),
-        (["f:soft-hx1k:65"], "1 to 64 regions"),
-        (["f:soft-hx1k:two"], "1 to 64 regions"),
-        (["f:soft-hx1k:1", "f:soft-hx8k:1"], "a card 'f' is already listed"),
-    ],
-)
-def test_a_card_that_cannot_be(cards: list[str], reason: str, tmp_path: pathlib.Path) -> None:
-    device = conftest.make_device(tmp_path, tmp_path, soft_cards=cards)
-    with pytest.raises(errors.ConfigurationInvalid, match=reason):
+def test_card_of_an_unknown_board_is_refused(tmp_path: pathlib.Path) -> None:
+    device = conftest.make_device(tmp_path, tmp_path, soft_cards=["f:ice40:1"])
+    with pytest.raises(errors.ConfigurationInvalid, match="there is no board 'ice40', only soft-hx1k, soft-hx8k"):
         device.discover()
 
 

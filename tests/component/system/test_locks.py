@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Locks that end with their holder, and with whom he handed them to."""
+"""Locks between processes: they end with their holder, and with the child that inherited them."""
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import os
 import subprocess
@@ -33,17 +32,8 @@ def held(path) -> bool:
     return False
 
 
-def test_a_lock_excludes_others_while_it_is_held(tmp_path):
-    path = tmp_path / "lock"
-    with locks.hold(path):
-        assert held(path)
-        with pytest.raises(locks.Busy), locks.hold(path, 0.2):
-            pass
-    assert not held(path)
-
-
 @pytest.mark.parametrize("handed", [True, False])
-def test_a_child_keeps_what_it_was_handed(tmp_path, handed):
+def test_child_keeps_the_lock_that_it_inherited(tmp_path, handed):
     path = tmp_path / "lock"
     reading, writing = os.pipe()
     arguments = [sys.executable, "-c", _HANDS_OVER, str(path), "hand over" if handed else "keep"]
@@ -56,20 +46,9 @@ def test_a_child_keeps_what_it_was_handed(tmp_path, handed):
     wait_until(lambda: not held(path))
 
 
-def test_a_lock_ends_even_if_a_child_lives_on(tmp_path):
+def test_lock_ends_with_its_block_though_a_child_lives_on(tmp_path):
     path = tmp_path / "lock"
     with locks.hold(path):
         child = subprocess.Popen(["cat"], stdin=subprocess.PIPE, pass_fds=locks.descriptors())
     assert not held(path)
     child.communicate(timeout=20)
-
-
-def test_descriptors_are_those_of_the_locks_that_are_held(tmp_path):
-    assert locks.descriptors() == ()
-    with contextlib.ExitStack() as other:
-        with locks.hold(tmp_path / "a"):
-            other.enter_context(locks.hold(tmp_path / "b"))
-            assert len(locks.descriptors()) == 2
-        (left,) = locks.descriptors()  # that of b: a ended first, although it began first
-        assert os.path.samestat(os.fstat(left), (tmp_path / "b").stat())
-    assert locks.descriptors() == ()
