@@ -26,7 +26,7 @@ def compare(
         warm_up()
     seconds: tuple[list[float], list[float]] = ([], [])
     for number in range(rounds):
-        # Who goes first changes from round to round.
+        # Which one goes first changes from round to round.
         order = ((0, ours), (1, base)) if number % 2 else ((1, base), (0, ours))
         for index, function in order:
             start = time.perf_counter()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What must be there before anything else: Debian's packages, the services' users, the virtual environment.
+"""Installs what the cloud and the tests need: Debian packages, users, the virtual environment.
 
 Runs on the system's Python with the standard library alone: ``python3 -m build_scripts.bootstrap [--with-tests]``.
 """
@@ -54,7 +54,7 @@ TEST_PACKAGES = ("curl", "graphviz", "iverilog", "nextpnr-ice40", "openfpgaloade
 #: System users that the services run as.
 USERS = ("keystone", "glance", "placement", "neutron", "nova")
 
-#: What of the tree makes up the installed fpga-nova.
+#: The parts of the tree that make up the installed fpga-nova.
 PRODUCT = (
     *("fpga_nova", "fpga_hooks", "patches", "bin", "etc", "share"),
     *("setup.py", "pyproject.toml", "README.rst", "LICENSE"),
@@ -66,7 +66,7 @@ _POLICY = pathlib.Path("/usr/sbin/policy-rc.d")
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="bootstrap", description=__doc__)
-    parser.add_argument("--with-tests", action="store_true", help="also what the tests need")
+    parser.add_argument("--with-tests", action="store_true", help="also install what the tests need")
     arguments = parser.parse_args(argv)
     try:
         if os.geteuid() != 0:
@@ -142,7 +142,7 @@ def make_venv(state: State, with_tests: bool) -> None:
 
 
 def install_product(state: State) -> None:
-    """Install fpga-nova from this tree into the virtual environment, if what is there is not this tree."""
+    """Install fpga-nova from this tree into the virtual environment, unless it is this tree already."""
     files = _product_files()
     inputs = digest(*(f"{path.relative_to(paths.CLONE)} {_sha256(path)}" for path in files))
     if state.done("fpga-nova", inputs):
@@ -154,7 +154,7 @@ def install_product(state: State) -> None:
 
 
 def install_into(state: State, directory: pathlib.Path) -> None:
-    """Install fpga-nova from this tree into a directory of its own, to be put on a path; not what it requires.
+    """Install fpga-nova, without its requirements, into a directory that can be put on a path.
 
     :raises CloudError: it could not be installed
     """
@@ -166,7 +166,7 @@ def _product_files() -> list[pathlib.Path]:
 
 
 def _install_copy(state: State, files: Sequence[pathlib.Path], options: Sequence[str]) -> None:
-    """Install a copy, for setuptools leaves its traces in the tree that it builds, and old files in those traces."""
+    """Install a copy: setuptools leaves files in the tree that it builds, and installs old ones from there."""
     with tempfile.TemporaryDirectory() as scratch:
         for path in files:
             copy = pathlib.Path(scratch) / path.relative_to(paths.CLONE)
@@ -176,7 +176,7 @@ def _install_copy(state: State, files: Sequence[pathlib.Path], options: Sequence
 
 
 def run(argv: Sequence[str], log: pathlib.Path, env: Mapping[str, str] | None = None) -> None:
-    """Run a command with its output in `log`, giving a sign of life now and then.
+    """Run a command with its output in `log`; print its last line every 15 seconds.
 
     :raises CloudError: it failed
     """
@@ -207,7 +207,7 @@ def _installed(package: str) -> bool:
 
 @contextlib.contextmanager
 def _no_service_starts() -> Iterator[None]:
-    """Keep packages from starting their services (policy-rc.d's exit code 101), unless the machine has a policy."""
+    """Keep packages from starting their services, unless the machine has a policy: policy-rc.d's exit code 101."""
     if _POLICY.exists():
         yield
         return
@@ -220,12 +220,12 @@ def _no_service_starts() -> Iterator[None]:
 
 
 def _last_line(log: pathlib.Path) -> str:
-    """Return the beginning of the last line that tells of progress."""
+    """Return the beginning of the last line that shows progress."""
     with log.open("rb") as text:
         text.seek(max(0, log.stat().st_size - 16384))
         lines = text.read().decode(errors="replace").splitlines()
-    told = [line.strip() for line in lines if line.strip() and "WARNING" not in line]
-    return told[-1][:80] if told else ""
+    shown = [line.strip() for line in lines if line.strip() and "WARNING" not in line]
+    return shown[-1][:80] if shown else ""
 
 
 def _files(path: pathlib.Path) -> list[pathlib.Path]:

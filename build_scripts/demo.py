@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The story of fpga-nova on the cloud of this machine, told with the clients that users have, and checked.
+"""Runs and checks the story of fpga-nova on this machine's cloud, with OpenStack's own clients.
 
 Run by `make demo` when the cloud is up. Ends with a report and `demo: PASS`, or with what failed.
 """
@@ -31,7 +31,7 @@ ROOT = paths.CLONE
 
 
 class Demo(Client):
-    """The story: steps that are told, timed, and checked."""
+    """The story: steps that are printed, timed and checked."""
 
     def __init__(self, state: State) -> None:
         super().__init__(state, "demo-")
@@ -39,14 +39,17 @@ class Demo(Client):
 
     @contextlib.contextmanager
     def step(self, title: str) -> Iterator[None]:
-        """Tell what comes, and remember how long it took."""
+        """Print what comes, and record how long it took."""
         print(f"\n==> {title}", flush=True)
         start = time.monotonic()
         yield
         self.times.append((title, time.monotonic() - start))
 
     def run(self) -> None:
-        """Tell the story; raises CheckFailed where it does not come true."""
+        """Run the story.
+
+        :raises CheckFailed: a step did not do what it should
+        """
         payload = self.guest_input()
         with self.step("Clean up after an earlier run"):
             self.delete_all()
@@ -73,7 +76,7 @@ class Demo(Client):
         with self.step("Boot a server whose core is broken: its fault says what is wrong, and no region is lost"):
             broken = self.until(self.boot("broken", flavors["broken"]), "ERROR")
             self.say(f"fault: {self.fault(broken)}")
-            check("the data are corrupt" in self.fault(broken), "the fault does not have fpga-cli's words")
+            check("the data are corrupt" in self.fault(broken), "the fault does not have fpga-cli's message")
             self.counted(2)
 
         with self.step("The guests send a 64 KiB file through their devices; the host checks the answers"):
@@ -124,7 +127,7 @@ class Demo(Client):
             self.counted(0)
 
     def broken_core(self) -> pathlib.Path:
-        """Make an IP core whose archive and manifest are right and whose bitstreams are not bitstreams any more."""
+        """Make an IP core with a good archive and manifest and corrupt bitstreams."""
         broken = self.work / "broken"
         shutil.rmtree(broken, ignore_errors=True)
         shutil.copytree(ROOT / "accelerators" / "lzo", broken)
@@ -139,7 +142,7 @@ class Demo(Client):
         return broken
 
     def refuse_bad_extra_spec(self, flavor: Any) -> None:
-        """See that Nova validates hw:fpga_ip_id."""
+        """Check that Nova validates hw:fpga_ip_id."""
         response = self.admin.compute.post(
             f"/flavors/{flavor.id}/os-extra_specs",
             json={"extra_specs": {"hw:fpga_ip_id": "nonsense"}},
@@ -149,7 +152,7 @@ class Demo(Client):
         self.say(f"Nova refuses nonsense: {response.json()['badRequest']['message']}")
 
     def report(self) -> None:
-        """Print where the time went, since `make demo` began."""
+        """Print where the time went since `make` began."""
         begun = float(os.environ.get("DEMO_BEGUN", "inf"))
         print("\nWhere the time went (steps of the cloud run side by side)\n")
         for step in self.state.read("timings.json").get("steps", []):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The command that builds the cloud, shows its status or stops it: ``python -m build_scripts.cloud up``."""
+"""Builds the cloud, shows its status or stops it: ``python -m build_scripts.cloud up``."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bring the cloud of cloud.yaml up, show its status, stop it: modules become tasks that wait for each other."""
+"""Brings a cloud up, shows its status, stops it: its modules become tasks."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Build:
                 self.modules[f"{node.name}/{module.name}"] = module
 
     def up(self) -> None:
-        """Bring up whatever is not up, or not as it should be now."""
+        """Bring up all that is not up, or not up as it should be now."""
         tasks = [plan.Task(f"{node.name}: up", node.up) for node in self.nodes]
         for name, module in self.modules.items():
             host = f"{module.node.name}: up"
@@ -78,7 +78,7 @@ class Build:
         return well
 
     def _tasks(self, after: Sequence[str]) -> tuple[str, ...]:
-        """Return the tasks that an entry of prepare_after or start_after stands for, on whichever nodes they are."""
+        """Return the tasks, on any node, that entries of prepare_after or start_after stand for."""
         found = []
         for entry in after:
             wanted, _, phase = entry.partition(":")

@@ -27,7 +27,7 @@ VENV_BIN = pathlib.Path(sys.executable).parent
 #: Regions of the whole cloud: two on compute1 and one on compute3 (cloud.yaml).
 REGIONS = 3
 
-#: Seconds that a server may take to boot or go; TCG on a busy machine is slow.
+#: Seconds that a server may take to boot or to go; emulation on a busy machine is slow.
 PATIENCE = 240
 
 
@@ -42,7 +42,7 @@ def check(condition: object, message: str) -> None:
 
 
 class Client:
-    """Boots, looks and deletes as the user `demo`; uploads and makes flavors as `admin`.
+    """Boots, looks at and deletes servers as the user `demo`; uploads and makes flavors as `admin`.
 
     :param state: the state directory of a cloud that is up
     :param prefix: what the names of the servers begin with
@@ -61,11 +61,11 @@ class Client:
 
     @staticmethod
     def say(text: str) -> None:
-        """Tell a detail."""
+        """Print a detail."""
         print(f"    {text}", flush=True)
 
     def wait(self, what: str, condition: Callable[[], Any], pause: float = 0.5) -> Any:
-        """Wait until `condition` gives something true, looking every `pause` seconds; return that."""
+        """Ask for `condition` every `pause` seconds until it is true; return what it gives."""
         start = time.monotonic()
         told = 0.0
         while True:
@@ -82,7 +82,7 @@ class Client:
             time.sleep(pause)
 
     def fpga_cli(self, *arguments: object, cloud: str = "admin") -> str:
-        """Run fpga-cli as a person would, with credentials from the environment."""
+        """Run fpga-cli with credentials from the environment."""
         return self.command("fpga-cli", *arguments, cloud=cloud)
 
     def command(self, name: str, *arguments: object, cloud: str) -> str:
@@ -104,7 +104,7 @@ class Client:
         return image_id
 
     def flavor(self, name: str, image_id: str | None) -> Any:
-        """Make sure of a flavor that carries an IP core; return it."""
+        """Return the flavor of this name that carries an IP core, made if there is none."""
         flavor = self.admin.compute.find_flavor(name)
         if flavor is None:
             flavor = self.admin.compute.create_flavor(name=name, ram=128, vcpus=1, disk=1)
@@ -159,7 +159,7 @@ class Client:
         return self.user.compute.get_server_console_output(server.id)["output"].replace("\r", "")
 
     def answer(self, server: Any) -> tuple[str, bytes]:
-        """Wait for what the guest prints of its device's answer; return (digest of what it sent, the answer)."""
+        """Wait until the guest has printed its device's answer; return (digest of what it sent, answer)."""
 
         def printed() -> Any:
             console = self.console(server)
@@ -205,7 +205,7 @@ class Client:
         return (self.user.compute.get_server(server.id).to_dict().get("fault") or {}).get("message", "")
 
     def used(self) -> int:
-        """Return how many regions the hosts' own stores say are not free."""
+        """Return how many regions are not free by the hosts' own stores."""
         return sum(region["state"] != "free" for region in self.observer.regions())
 
     def columns(self) -> tuple[int, int]:
@@ -232,7 +232,7 @@ class Client:
         return None
 
     def free_again(self, region: dict[str, Any]) -> dict[str, Any] | None:
-        """Return what the store says of `region`, if it is free."""
+        """Return the store's row of `region`, if it is free."""
         for now in self.observer.regions():
             if now["id"] == region["id"] and now["state"] == "free":
                 return now
@@ -240,7 +240,7 @@ class Client:
 
 
 def command(state: State, name: str, *arguments: object, cloud: str) -> str:
-    """Run a command-line client of the environment, logged in as a user of `state`'s cloud; return what it prints."""
+    """Run a command-line client, logged in as a user of `state`'s cloud; return its output."""
     # As after `. openrc`: the `nova` command knows no clouds.yaml.
     login = json.loads((state.path / "clouds.yaml").read_text())["clouds"][cloud]
     login = {**login.pop("auth"), **login}

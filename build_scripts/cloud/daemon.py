@@ -22,7 +22,7 @@ from build_scripts.lib.state import digest, port_free
 class Daemon(Module, abc.ABC):
     """A module with one long-running process."""
 
-    #: Who the process runs as.
+    #: The user that the process runs as.
     user: ClassVar[str] = "root"
     #: Its name in state.PORTS, if it listens.
     port: ClassVar[str | None] = None
@@ -43,13 +43,13 @@ class Daemon(Module, abc.ABC):
         return {}
 
     def problem(self) -> str | None:
-        """Return what is wrong with the running process, or None; by default, that nothing accepts connections."""
+        """Return what is wrong with the running process, or None; here, that nothing accepts connections."""
         if self.port is None:
             return None
         return connects(self.state.port(self.port))
 
     def start(self) -> None:
-        """Start the process, or start it anew if its program or configuration changed, and wait until it is well.
+        """Start the process, again if its program or configuration changed, and wait until it is well.
 
         :raises CloudError: it ended, or was not well in time
         """
@@ -84,7 +84,7 @@ class Daemon(Module, abc.ABC):
         return Status(running.pid, port, self.problem())
 
     def _require_port(self) -> None:
-        """See that nothing else has the port, and give children of a process just ended a moment to let go of it."""
+        """Check that the port is free; children of a process just ended have 5 s to let go of it."""
         deadline = time.monotonic() + 5
         while self.port and not port_free(self.state.port(self.port)):
             if time.monotonic() > deadline:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The first process of a node, in mount and UTS namespaces of its own: it makes them look like a host, and stays.
+"""The first process of a node: makes its mount and UTS namespaces look like a host, and stays.
 
 Run as a program by unshare(1): ``holder.py NODE_DIRECTORY HOST_NAME READY_FD``. What is under NODE_DIRECTORY takes
 its place in the node: each entry of etc/ alone, and run/ and var/{lib,log,cache} whole. Nothing of the machine's own
@@ -19,7 +19,7 @@ WHOLE = ("run", "var/lib", "var/log", "var/cache")
 
 
 def main() -> None:
-    """Mount, say so, and sleep until killed."""
+    """Mount, report that, and sleep until killed."""
     directory, name, ready = pathlib.Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     socket.sethostname(name)
     etc = directory / "etc"
@@ -30,7 +30,7 @@ def main() -> None:
     for place in WHOLE:
         mount("--bind", str(directory / place), f"/{place}")
     # The cloud's servers are emulated. A /dev/kvm that works for libvirtd, but not for the user that QEMU runs as,
-    # makes libvirtd ask QEMU anew for what it can do at every look, which takes seconds each time.
+    # makes libvirtd ask QEMU again for what it can do at every look, which takes seconds each time.
     if pathlib.Path("/dev/kvm").exists():
         mount("--bind", str(directory / "no-kvm"), "/dev/kvm")
     os.write(ready, b"ok")

@@ -20,9 +20,9 @@ CATALOGUE = {
     "nova": ("compute", "/v2.1"),
 }
 
-#: The services' users: (project, roles in it). `fpga` is who fpga-cli downloads IP cores as. Glance lets only members
-#: download, so it is a member of a project of its own, in which there is nothing: it sees the images that are public
-#: or shared with that project, and can change no one else's.
+#: The services' users: (project, roles in it). `fpga` is the user that fpga-cli downloads IP cores as. Glance lets only
+#: members download, so it is a member of a project of its own, in which there is nothing: it sees the images that are
+#: public or shared with that project, and cannot change those of others.
 SERVICE_USERS = {
     "glance": ("service", ["service"]),
     "placement": ("service", ["service"]),

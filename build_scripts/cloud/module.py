@@ -86,7 +86,7 @@ class Status:
 
 
 class Module:
-    """A part of a node. A subclass, one to a file under modules/, says what is particular about it.
+    """A part of a node. Each subclass has a file under modules/.
 
     The build calls, in this order: `configure`, `prepare` when the modules in `prepare_after` are done, `start` when
     those in `start_after` are. Each may be called again at any time and then does only what is missing. An entry of
@@ -137,7 +137,7 @@ class Module:
 
     @contextlib.contextmanager
     def once(self, what: str, *inputs: str) -> Iterator[bool]:
-        """Give True if `what` is yet to be done with these inputs, and record it when the block ends well."""
+        """Give True if `what` is not yet done with these inputs; record it when the block ends well."""
         key, wanted = f"{self.node.name}/{self.name}/{what}", digest(*inputs)
         missing = not self.state.done(key, wanted)
         yield missing

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A node: a host of its own made of namespaces, with its own name, /etc, /run and /var, and its processes."""
+"""A node: a host made of namespaces, with its own name, /etc, /run, /var and processes."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Node:
         self._etc = tuple(sorted({"sudoers.d", *etc}))
 
     def path(self, absolute: str) -> pathlib.Path:
-        """Return where the node's file `absolute` lies on the machine: in one of the places that are its own."""
+        """Return where the node's file `absolute` lies on the machine."""
         return self.directory / absolute.lstrip("/")
 
     def holder(self) -> process.Process | None:
@@ -98,7 +98,7 @@ class Node:
         self.state.write(self._file(), {**dataclasses.asdict(held), "layout": layout})
 
     def down(self) -> None:
-        """End every process of the node, whoever started it in there, and with the last one its namespaces."""
+        """End every process of the node, however it was started, and with the last one its namespaces."""
         held = self.holder()
         process.stop([one for one in self.members() if one != held], timeout=10)
         process.stop([held] if held else [], timeout=2)

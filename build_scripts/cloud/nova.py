@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the Nova services have in common: their configuration, and how one learns that they are up."""
+"""What the Nova services share: their configuration, and how to see that they are up."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from build_scripts.cloud.module import Cloud, File
 if TYPE_CHECKING:
     import openstack.connection
 
-#: A Nova service is started anew when any of these changed.
+#: A Nova service is restarted when any of these changed.
 CODE = ("venv", "fpga-nova", "patch")
 
 #: Seconds between two signs of life of a service.
@@ -95,7 +95,7 @@ class ReportingService(Daemon):
         return [self.binary]
 
     def problem(self) -> str | None:
-        """Return what the API says about this service, if it is not that it is up and has said so since its start."""
+        """Return why the API does not list this service as up since its start, or None if it does."""
         for service in services(self.cloud):
             if (service["binary"], service["host"]) == (self.binary, self.node.name) and service["updated_at"]:
                 seen = datetime.datetime.fromisoformat(f"{service['updated_at']}+00:00").timestamp()

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Processes by identity: a pid means something only together with the time at which its process started."""
+"""Processes by identity: a pid together with the time at which its process started."""
 
 from __future__ import annotations
 

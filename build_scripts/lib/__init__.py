@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the modules of the cloud stand on: the state directory, processes, nodes, the order of the work."""
+"""What the maintainer's commands share: paths, the state directory, releases of Nova."""

@@ -5,4 +5,4 @@ from __future__ import annotations
 
 
 class CloudError(Exception):
-    """The cloud cannot be built as asked. Its text is a line for the person at the terminal."""
+    """The cloud cannot be built as asked; the text is one line for the terminal."""

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Where the cloud's state lies; run as a program, print it."""
+"""Where the cloud's state lies; run as a program, it prints that."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def traversable(path: pathlib.Path) -> bool:
 
 
 def state_path(clone: pathlib.Path = CLONE) -> pathlib.Path:
-    """Return the state directory: $STATE, else `.state` in the clone, else one in /var/tmp named after the clone.
+    """Return the state directory: $STATE, `.state` in the clone, or one in /var/tmp.
 
     The services run as users of their own and read their programs from the state directory, so a clone that only
     its owner can enter cannot hold it.

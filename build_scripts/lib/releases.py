@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Releases of Nova as people install them: wheels, and Debian's package; downloaded once, unpacked as far as needed."""
+"""Releases of Nova: wheels, sdists and Debian's package, downloaded once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Unavailable(CloudError):
 
 
 def fetch(release: str, cache: pathlib.Path) -> pathlib.Path:
-    """Return the archive of a release: a wheel, an sdist or a Debian package; downloaded if it is not in `cache`.
+    """Return the archive of a release, downloaded if it is not in `cache`.
 
     :param release: a version on PyPI, or :data:`DEBIAN`
     :raises Unavailable: with the reason
@@ -50,10 +50,10 @@ def newest(number: int) -> str | None:
 
 
 def unpack(archive: pathlib.Path, directory: pathlib.Path, names: Container[str] | None = None) -> pathlib.Path:
-    """Unpack a release and return the directory to put on the path: with the package nova and its metadata.
+    """Unpack a release; return the directory to put on the path.
 
     :param names: files of the package to unpack, relative to it; None for all
-    :raises Unavailable: `archive` is none of a release of Nova
+    :raises Unavailable: `archive` is not a release of Nova
     """
 
     def wanted(name: str) -> bool:
@@ -101,7 +101,7 @@ def _fetch_debian(cache: pathlib.Path) -> pathlib.Path:
 
 
 def _download(command: list[str], cache: pathlib.Path) -> pathlib.Path:
-    """Run what downloads one file into the working directory; put that into the cache when it is whole."""
+    """Run a command that downloads one file; move that into the cache when it is whole."""
     with tempfile.TemporaryDirectory(dir=cache) as directory:
         _run(command, directory)
         files = [*pathlib.Path(directory).iterdir()]
@@ -121,6 +121,6 @@ def _run_binary(command: list[str], directory: str | None = None) -> bytes:
     except FileNotFoundError as error:
         raise Unavailable(f"{command[0]} is not installed") from error
     if done.returncode != 0:
-        said = done.stderr.decode(errors="replace").strip().splitlines() or ["it says nothing"]
-        raise Unavailable(f"{' '.join(command)} failed: {said[-1]}")
+        lines = done.stderr.decode(errors="replace").strip().splitlines() or ["it prints nothing"]
+        raise Unavailable(f"{' '.join(command)} failed: {lines[-1]}")
     return done.stdout

@@ -104,7 +104,7 @@ class State:
 
     @contextlib.contextmanager
     def timed(self, step: str) -> Iterator[None]:
-        """Record how long the block took, if that is worth a line, in timings.json: {step, started, seconds}."""
+        """Record in timings.json how long a long block took: {step, started, seconds}."""
         started, clock = time.time(), time.monotonic()
         yield
         seconds = round(time.monotonic() - clock, 2)
@@ -117,7 +117,7 @@ class State:
 
 
 def choose_base(seed: str) -> int:
-    """Return a port base with all of a cloud's ports free on 127.0.0.1; clones start to look at places of their own.
+    """Return a port base with all of a cloud's ports free on 127.0.0.1; `seed` says where to begin.
 
     :raises CloudError: there is none
     """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs Nova's own tests without the patch and with it, and says what the patch makes worse."""
+"""Runs Nova's own tests without the patch and with it; prints what the patch makes worse."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What became of each test: the results on a patched Nova held against those on the same Nova unpatched."""
+"""Compares the results of tests on a patched Nova with those on the same Nova unpatched."""
 
 from __future__ import annotations
 

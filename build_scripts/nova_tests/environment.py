@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What Nova's tests run on: a virtual environment for a release, its sources, and fpga-nova beside them."""
+"""What Nova's tests run on: a virtual environment, a release's sources, and fpga-nova."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DATA = paths.CLONE / "tests" / "nova"
 
 
 class Environment:
-    """The directory below the state directory that belongs to one release of Nova; what is in it is kept.
+    """The directory of one release of Nova, below the state directory; it is kept.
 
     :param version: a release as PyPI has it
     :param native_threads: whether its tests run without eventlet's monkey patching
@@ -42,7 +42,7 @@ class Environment:
         self.path.mkdir(parents=True, exist_ok=True)
 
     def unpatched(self) -> Tree:
-        """Return a tree of Nova as it was released; fpga-nova is not to be found there.
+        """Return a tree of Nova as it was released; without fpga-nova on its path.
 
         :raises CloudError: it could not be made
         """
@@ -90,7 +90,7 @@ class Environment:
 
 
 def adapt(package: pathlib.Path, version: str) -> None:
-    """Change Nova's tests where they pin what the patch changes, and put ours among them.
+    """Change Nova's tests where they pin what the patch changes, and add ours.
 
     :param package: Nova's package directory
     :param version: its release

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs a selection of tests on two trees of Nova, one patched, and says which tests the patch makes worse."""
+"""Runs tests on two trees of Nova, one patched, and finds those that the patch makes worse."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from collections.abc import Mapping, Sequence
 from build_scripts.nova_tests import compare
 from build_scripts.nova_tests.suite import Tree
 
-#: From so many tests that became worse on, chance is no explanation, and they are not run again.
+#: With more tests than this worse, chance does not explain it, and they are not run again.
 _TOO_MANY = 40
 
-#: What comes of a test that nothing is recorded of.
+#: The result of a test that has no record.
 _EXPECTED = "success"
 
 Results = dict[str, str]
@@ -21,7 +21,7 @@ Results = dict[str, str]
 
 @dataclasses.dataclass
 class Verdict:
-    """What came of it.
+    """The outcome of a comparison.
 
     :param unpatched: results of the unpatched tree by test; what is recorded where it did not run
     :param worse: tests that the patch makes worse, once more when run again
@@ -45,7 +45,7 @@ class Judge:
         self._patched = patched
 
     def judge(self, selection: Mapping[str, Sequence[str]], recorded: Mapping[str, str] | None = None) -> Verdict:
-        """Run what is selected on both trees, telling how it goes.
+        """Run what is selected on both trees; print the progress.
 
         :param selection: patterns of tests by suite, as for :meth:`Tree.run`
         :param recorded: the tests that do not pass unpatched and what comes of them; with it nothing runs unpatched
@@ -58,7 +58,7 @@ class Judge:
             else:
                 before = {test: recorded.get(test, _EXPECTED) for test in self._unpatched.ids(suite, patterns)}
             after = self._run(self._patched, suite, patterns)
-            _tell(suite, before, after)
+            _print_comparison(suite, before, after)
             verdict.unpatched.update(before)
             worse = compare.worse(before, after)
             if 0 < len(worse) <= _TOO_MANY:
@@ -103,7 +103,7 @@ def against_record(recorded: Mapping[str, str], results: Mapping[str, str]) -> l
     ]
 
 
-def _tell(suite: str, before: Results, after: Results) -> None:
+def _print_comparison(suite: str, before: Results, after: Results) -> None:
     failing = sorted(test for test, status in before.items() if compare.failed(status))
     new = len(after.keys() - before.keys())
     print(f"  {suite}: {len(before)} tests compared, {new} new ones, {len(failing)} fail unpatched")

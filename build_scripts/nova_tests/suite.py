@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Runs tests of one Nova tree with stestr, as OpenStack does, and reads their results from its subunit stream."""
+"""Runs tests of one Nova tree with stestr, as OpenStack does, and reads their results."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ class Tree:
         return results
 
     def ids(self, suite: str, patterns: Sequence[str]) -> list[str]:
-        """Return the ids of the tests of a suite that match one of the patterns, without running them.
+        """Return the ids of the tests of a suite that match a pattern, without running them.
 
         :raises CloudError: there are none
         """
@@ -125,7 +125,7 @@ class Tree:
         }
 
     def _watch(self, argv: Sequence[str]) -> None:
-        """Run a command with its output in the log, telling now and then how far it is."""
+        """Run a command with its output in the log; print how far it is every 30 seconds."""
         clock = time.monotonic()
         with self.log.open("ab") as output:
             begun = output.tell()
@@ -151,7 +151,7 @@ class Tree:
             return sum(line.startswith(b"{") for line in text)
 
     def _output(self, argv: Sequence[str]) -> bytes:
-        """Run a command; return its standard output. Its exit code tells how tests ended, which the output does too."""
+        """Run a command; return its standard output, which says how tests ended, as its exit code does."""
         with self.log.open("ab") as errors:
             done = subprocess.run(
                 argv,

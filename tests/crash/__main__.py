@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SIGKILLs at random times: `python -m tests.crash [--kills N] [--seed S]`; exit 1 at the first wrong thing.
+"""SIGKILLs at random times: `python -m tests.crash [--kills N] [--seed S]`; exit 1 at the first fault.
 
 Several fpga-cli at once burn, erase, list and recover simulated and soft regions, and are killed, or their callers, or
-the soft FPGA's servers; now and then the host is restarted. After each round the truth is looked at from outside,
-first as it was left, then after the next command:
+the soft FPGA's servers; now and then the host is restarted. Each round ends with a look at the truth from outside,
+first as the round left it, then after the next command:
 
-- no region is lost: the store has the same regions as ever, and each is free or held by who asked for it;
-- none is given twice: what somebody was told that he holds is his until he gives it back;
-- nothing of a core is readable in a free region, nobody serves it, and no server is nobody's;
-- the next command leaves nothing half-way on which nobody works any more, and `recover` loads again whatever was lost.
+- no region is lost: the store has the same regions as ever, and each is free or held by an owner that asked for it;
+- none is given twice: a region that an owner was told of stays with that owner until it gives it back;
+- nothing of a core is readable in a free region, it has no server, and every server belongs to a held region;
+- the next command leaves no region half-way that no process works on, and `recover` loads again whatever was lost.
 
 The seed gives the same commands and the same times again; what the scheduler does between them is its own.
 """
@@ -37,14 +37,15 @@ REBOOT_EVERY = 60
 
 
 class Crash:
-    """The rounds, and what is known of who may hold what."""
+    """The rounds, and which owner may hold which region."""
 
     def __init__(self, world: World, seed: int) -> None:
         self.world = world
         self.random = random.Random(seed)
         self.kills: collections.Counter[str] = collections.Counter()
         self.rounds = self.reboots = self.restored = self.burned = self.erased = 0
-        #: What was told of: owner -> region id. And who may hold something, as nobody knows how his burn ended.
+        #: Burns that printed their region: owner -> region id. And owners that may hold one: the end of their burn is
+        #: unknown.
         self.told: dict[str, str] = {}
         self.maybe: dict[str, str] = {}
         #: Seconds that a command takes here, by its name and kind of card; half of all kills come before its end.
@@ -126,12 +127,14 @@ class Crash:
             time.sleep(min(left, 0.005))
 
     def _note(self, what: str, owner: str | None, call: Call | Caller, shot: bool) -> None:
-        """Take down what somebody now knows."""
+        """Record what the owner of an ended command now knows."""
         if owner is None:
             assert shot or call.code == 0, (call.arguments, call.code, call.err())  # type: ignore[union-attr]
         elif what == "erase":
             if isinstance(call, Call) and call.code == 0:
-                assert not [row for row in self.world.rows() if row.owner == owner], f"{owner} erased what he held"
+                assert not [row for row in self.world.rows() if row.owner == owner], (
+                    f"{owner} still holds a region after its erase"
+                )
                 self.maybe.pop(owner, None)
                 self.erased += 1
             elif isinstance(call, Call):
@@ -139,7 +142,7 @@ class Crash:
         else:
             words = call.told() if isinstance(call, Caller) else call.out()
             if words.endswith("\n"):
-                # Whoever was told holds it, unless he was one to erase it in the same round.
+                # An owner that was told holds it, unless it erased it in the same round.
                 self.maybe.pop(owner)
                 assert words.strip() not in self.told.values(), f"{words.strip()} is given twice"
                 self.told[owner] = words.strip()
@@ -149,7 +152,7 @@ class Crash:
                 self.maybe.pop(owner)
 
     def _look(self, settled: bool) -> None:
-        """See that all is right, as it was left or, `settled`, after another command."""
+        """Check the state, as it was left or, `settled`, after another command."""
         rows = self.world.rows()
         assert {row.id for row in rows} == self.ids, "the store has lost a region"
         servers = self.world.servers()
@@ -158,7 +161,9 @@ class Crash:
                 assert row.owner is None, row
                 self.world.check_blank(row)
             else:
-                assert row.owner in self.told or row.owner in self.maybe, f"{row} is held by nobody who asked for it"
+                assert row.owner in self.told or row.owner in self.maybe, (
+                    f"{row} is held by an owner that did not ask for it"
+                )
             assert row.state != "quarantined", row
             if settled:
                 assert row.state in ("free", "programmed"), f"{row} was left half-way"
@@ -167,15 +172,15 @@ class Crash:
                 assert row.error is None or row.error.startswith("lost: "), row
         for owner, region in self.told.items():
             (row,) = [row for row in rows if row.id == region]
-            assert row.owner == owner and row.state == "programmed", f"{owner} was told that he holds {row}"
+            assert row.owner == owner and row.state == "programmed", f"{owner} was told that it holds {row}"
         if settled:
             places = {self.world.place(row) for row in rows if row.state == "programmed"}
-            assert set(servers) <= places, f"servers of nobody: {set(servers) - places}"
+            assert set(servers) <= places, f"servers without a held region: {set(servers) - places}"
             used = sum(row.state != "free" for row in rows)
             assert self.world.cli("status") == f"Used regions: {used}/{len(rows)}\n"
 
     def _next_command(self) -> None:
-        """See that the next command leaves no region half-way on which nobody works any more.
+        """Check that the next command leaves no region half-way that no process works on.
 
         A server that was just starting when its fpga-cli was killed keeps the region's lock until it has ended.
         """
@@ -188,7 +193,7 @@ class Crash:
             self.world.cli("list")
 
     def _restore(self) -> None:
-        """See that `recover` loads again what is lost."""
+        """Check that `recover` loads again what is lost."""
         self._next_command()
         # What a recover that was killed has set going may still be at it, and another leaves it that region.
         self.world.wait_for_workers()
@@ -198,7 +203,7 @@ class Crash:
             self.restored += len(lost)
         self._look(settled=True)
         assert all(row.error is None for row in self.world.rows()), "recover has left something lost"
-        # What nobody was told of and nobody holds is done with.
+        # An owner that holds nothing is done with.
         holders = {row.owner for row in self.world.rows()}
         self.maybe = {owner: kind for owner, kind in self.maybe.items() if owner in holders}
 
@@ -212,18 +217,18 @@ class Crash:
         assert not self.world.servers()
         left = list((self.world.state / "tmp").iterdir())
         self.world.cli("erase", self.world.cli("burn", "--file", self.world.archives["sim"]).strip())
-        assert not list((self.world.state / "tmp").iterdir()), f"nobody swept {left}"
+        assert not list((self.world.state / "tmp").iterdir()), f"not swept: {left}"
 
     @staticmethod
     def _reap() -> None:
-        """Take leave of what was left to us: servers that were killed, and what they were started by."""
+        """Reap the processes that became ours: killed servers, and the processes that started them."""
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
 
 
 def main() -> int:
-    """Run rounds until there were as many kills as wanted."""
+    """Run rounds until there were as many kills as asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.crash", description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=1000, help="SIGKILLs that hit a living process (default: 1000)")
     parser.add_argument("--seed", type=int, default=None, help="default: one of its own, which it prints")

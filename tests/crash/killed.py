@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Fault points by name: somebody is killed (SIGKILL) when fpga-cli, or the soft FPGA's server, comes to one.
+"""Fault points by name: a process is killed (SIGKILL) when fpga-cli, or the soft FPGA's server, comes to one.
 
 The points surround everything that a burn or an erase does to the store or the card: ``before`` or ``after`` a
 transition to a state, a method of the driver, or a step inside. The product knows nothing of them.

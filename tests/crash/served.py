@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The soft FPGA's server, killed or killing its starter at a point: `python -m tests.crash.served POINT WHOM`."""
+"""The soft FPGA's server, killed or killing its starter at a point: `python -m tests.crash.served POINT VICTIM`."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A host with a simulated and a soft card, and the truth about it as one sees it from outside."""
+"""A host with a simulated and a soft card, and the truth about it as seen from outside."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ class World:
     # fpga-cli
 
     def start(self, *arguments: object, prepare: Callable[[], None] = lambda: None, out: int | None = None) -> Call:
-        """Start fpga-cli in a fork; its words go to files, or its stdout to the descriptor `out`."""
+        """Start fpga-cli in a fork; its output goes to files, or its stdout to the descriptor `out`."""
         return Call(self, arguments, prepare, out)
 
     def cli(self, *arguments: object, code: int = 0, prepare: Callable[[], None] = lambda: None) -> str:
@@ -105,7 +105,7 @@ class World:
             return [Row(*row) for row in connection.execute(query)]
 
     def worked_on(self, row: Row) -> bool:
-        """Return whether somebody has a region's lock: of no command that runs, a server that is just starting."""
+        """Return whether a region's lock is held: while no command runs, by a server that is just starting."""
         path = self.state / "locks" / f"{row.id}.lock"
         if not path.exists():
             return False
@@ -117,10 +117,10 @@ class World:
         return False
 
     def wait_for_workers(self, seconds: float = 60) -> None:
-        """Wait until nobody works on any region."""
+        """Wait until no process works on any region."""
         deadline = time.monotonic() + seconds
         while worked_on := [row for row in self.rows() if self.worked_on(row)]:
-            assert time.monotonic() < deadline, f"somebody keeps {worked_on} for more than {seconds} s"
+            assert time.monotonic() < deadline, f"the locks of {worked_on} are held for more than {seconds} s"
             time.sleep(0.02)
 
     def servers(self) -> dict[pathlib.Path, int]:
@@ -219,7 +219,7 @@ class Call:
 
 
 class Caller:
-    """A process that calls fpga-cli and takes its words through a pipe, as nova-compute does."""
+    """A process that calls fpga-cli and takes its output through a pipe, as nova-compute does."""
 
     def __init__(self, world: World, *arguments: object, prepare: Callable[[], None] = lambda: None) -> None:
         self._told = tempfile.TemporaryFile(dir=world.path)  # noqa: SIM115
@@ -254,7 +254,7 @@ class Caller:
             self.code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
 
     def told(self) -> str:
-        """Return what the caller got to hear."""
+        """Return what the caller has read."""
         self._told.seek(0)
         return self._told.read().decode()
 

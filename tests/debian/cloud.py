@@ -33,7 +33,7 @@ _WSGI = {
     "nova": "/usr/bin/nova-api-wsgi",
 }
 
-#: RabbitMQ's own first user, who may come from loopback only.
+#: RabbitMQ's own first user, which can connect from loopback only.
 _BROKER = "rabbit://guest:guest@127.0.0.1:5672/"
 
 _MYSQL = ("mariadb", "--skip-column-names", "--batch")

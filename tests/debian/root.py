@@ -134,7 +134,7 @@ class Root:
         (dev / "ptmx").symlink_to("pts/ptmx")
         (dev / "fd").symlink_to("/proc/self/fd")
         (dev / "shm").mkdir(mode=0o1777)
-        # What programs say to syslog, as sudo always does, is read at once: who writes to a full socket waits.
+        # What programs say to syslog, as sudo always does, is read at once: a writer to a full socket waits.
         syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         syslog.bind(str(dev / "log"))
         (dev / "log").chmod(0o666)

@@ -86,7 +86,7 @@ class Story(Telling):
             self.offer_core()
             self.cloud.start_nova()
             self.boot()
-        with self.step("the packages are installed again: nobody watches"):
+        with self.step("the packages are installed again: nothing watches"):
             self.unwatched()
         with self.step("... with `fpga-nova patch watch warn`"):
             self.watch_warns()

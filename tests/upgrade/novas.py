@@ -75,7 +75,7 @@ class Nova:
 
 
 class Novas:
-    """The trees of each release; made anew each time, the virtual environments are kept.
+    """The trees of each release; made again each time; the virtual environments are kept.
 
     :param state: the state directory of the trial
     """

@@ -79,7 +79,7 @@ class Site:
         return kinds[name](self.trial, self.nodes["controller"], of)
 
     def start(self, controller: Nova | None = None, computes: Mapping[str, Nova] | None = None) -> None:
-        """Start services anew, each of this Nova, and wait until all that run are well; others go on.
+        """Start services again, each of this Nova, and wait until all that run are well; others go on.
 
         :raises CloudError: one is not well in time
         """

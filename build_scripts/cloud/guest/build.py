@@ -34,7 +34,7 @@ _BUSYBOX = pathlib.Path("/bin/busybox")
 
 
 def input_file() -> bytes:
-    """Return the 64 KiB that the guest sends: numbered lines of the licence's text, the same at each call."""
+    """Return the 64 KiB that the guest sends, always the same: numbered lines of the licence."""
     lines = (paths.CLONE / "LICENSE").read_text(encoding="utf-8").splitlines()
     numbered = (f"{number:5}  {line}\n".encode() for number, line in enumerate(itertools.cycle(lines), 1))
     text = bytearray()
@@ -90,7 +90,7 @@ def build(directory: pathlib.Path, package: str) -> None:
 
 def _unpack(directory: pathlib.Path, package: str, target: pathlib.Path) -> None:
     directory.mkdir(parents=True, exist_ok=True)
-    # _apt, who usually downloads, has no way into this directory.
+    # _apt, the user that usually downloads, cannot enter this directory.
     _run(["apt-get", "--quiet", "--option", "APT::Sandbox::User=root", "download", package], directory)
     partial = directory / "partial"
     _run(["dpkg-deb", "--extract", str(next(directory.glob(f"{package}_*.deb"))), str(partial)], directory)

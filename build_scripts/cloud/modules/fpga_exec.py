@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""fpga-cli on a node with cards: its configuration, and rootwrap's leave for Nova to run it as root."""
+"""fpga-cli on a node with cards: its configuration, and the rootwrap filter for Nova."""
 
 from __future__ import annotations
 

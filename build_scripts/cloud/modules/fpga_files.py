@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The patch of Nova: it makes Nova know of FPGAs. All nodes share the one Nova of the virtual environment."""
+"""The patch of Nova. All nodes share the one Nova of the virtual environment."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class FpgaFiles(Module):
         wanted = digest(self.state.digest_of("venv"), *patches)
         if self.state.done("patch", wanted):
             return
-        said = self.node.run(["fpga-nova", "patch", "apply"])
-        print(said.strip().splitlines()[-1])
+        output = self.node.run(["fpga-nova", "patch", "apply"])
+        print(output.strip().splitlines()[-1])
         self.state.mark_done("patch", wanted)
 
 

@@ -12,7 +12,7 @@ from build_scripts.cloud.module import File
 
 
 class Libvirt(Daemon):
-    """The node's libvirtd. Its servers run as a user of their own; the user `nova` may give it orders."""
+    """The node's libvirtd. Its servers run as their own user; the user `nova` may connect to it."""
 
     etc = ("libvirt",)
     directories = (("/var/lib/libvirt", "root", 0o755), ("/var/cache/libvirt", "root", 0o711))

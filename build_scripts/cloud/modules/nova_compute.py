@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's compute service: an unprivileged user, who reaches root by sudo and rootwrap alone."""
+"""Nova's compute service: it runs as an unprivileged user, which reaches root only by sudo and rootwrap."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""PostgreSQL, for trying Nova on it; no database of the cloud that `make cloud` builds is there."""
+"""PostgreSQL, for trying Nova on it; the cloud of `make cloud` does not use it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _CLUSTERS = pathlib.Path("/etc/postgresql-common/createcluster.conf")
 
 
 class PostgreSQL(Daemon):
-    """The database server. Its superuser comes in by the socket, as the system's user of that name."""
+    """The database server. Its superuser connects by the socket, as the system's user of that name."""
 
     user = "postgres"
     port = "postgresql"

@@ -8,7 +8,7 @@ from build_scripts.cloud.module import Module
 
 
 class Projects(Module):
-    """The project `demo`, with a member who has no other rights."""
+    """The project `demo`, with a member that has no other rights."""
 
     start_after = ("keystone",)
 
