@@ -98,7 +98,7 @@ docs: tests ## Build the manuals into docs/_build/html
 pictures: tests ## Make README's pictures from docs/pictures/*.dot
 	@$(VENV)/python -m build_scripts.pictures
 
-share: tests ## Make fpga-cli's manual page and shell completions, below share/, from its parser
+share: tests ## Make the commands' manual pages and shell completions, below share/, from their parsers
 	$(VENV)/python -m build_scripts.share
 
 patches: tests ## Make what of the patch series is generated, and try it on every release; NOVA=35.0.0 tries that one

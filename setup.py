@@ -47,9 +47,12 @@ setup(
             ],
         ),
         ("etc/logrotate.d", ["etc/logrotate.d/fpga-nova"]),
-        ("share/man/man8", ["share/man/man8/fpga-cli.8"]),
-        ("share/bash-completion/completions", ["share/bash-completion/completions/fpga-cli"]),
-        ("share/zsh/site-functions", ["share/zsh/site-functions/_fpga-cli"]),
+        ("share/man/man8", ["share/man/man8/fpga-cli.8", "share/man/man8/fpga-nova.8"]),
+        (
+            "share/bash-completion/completions",
+            ["share/bash-completion/completions/fpga-cli", "share/bash-completion/completions/fpga-nova"],
+        ),
+        ("share/zsh/site-functions", ["share/zsh/site-functions/_fpga-cli", "share/zsh/site-functions/_fpga-nova"]),
     ],
     # zipfile36 brought Python 3.6's zipfile to older interpreters; no supported Nova runs on one.
     install_requires=[
