@@ -12,7 +12,7 @@ from fpga_nova import errors
 from fpga_nova.clients import glance
 from fpga_nova.conf import GROUP
 from fpga_nova.doctor.findings import Failed, NotChecked
-from fpga_nova.doctor.site import Site
+from fpga_nova.doctor.inspected_host import HostInspection
 from fpga_nova.ip_cores import source
 from fpga_nova.nova.core_requests import EXTRA_SPEC
 
@@ -25,9 +25,9 @@ _CREDENTIALS = ("service_user", "placement")
 _TIMEOUT = 30
 
 
-def scheduler_filter(site: Site) -> str:
+def scheduler_filter(host: HostInspection) -> str:
     """FpgaFilter is enabled, and can be loaded."""
-    options = site.conf.filter_scheduler
+    options = host.conf.filter_scheduler
     if _FILTER not in options.enabled_filters:
         raise Failed(
             f"[filter_scheduler] enabled_filters has no {_FILTER}; add it, as the last, and restart the scheduler"
@@ -46,9 +46,9 @@ def scheduler_filter(site: Site) -> str:
     return f"{_FILTER} is enabled"
 
 
-def extra_spec(site: Site) -> str:
+def extra_spec(host: HostInspection) -> str:
     """nova-api knows the extra spec: it takes an id and refuses anything else."""
-    site.conf  # noqa: B018 - without Nova there is nothing to import
+    host.conf  # noqa: B018 - without Nova there is nothing to import
     try:
         from nova import exception
         from nova.api.validation.extra_specs import validators
@@ -67,9 +67,9 @@ def extra_spec(site: Site) -> str:
     raise Failed(f"{EXTRA_SPEC} is registered by another package, and takes any value; remove that package")
 
 
-def container_format(site: Site) -> str:
+def container_format(host: HostInspection) -> str:
     """Glance takes images of IP cores, as Nova's own user is told."""
-    conf = site.conf
+    conf = host.conf
     try:
         group = next((each for each in _CREDENTIALS if conf[each].auth_type), None)
         if group is None:
@@ -88,16 +88,16 @@ def container_format(site: Site) -> str:
         raise NotChecked(f"{error} (asked with the credentials in [{group}] of nova.conf)") from error
 
 
-def credentials(site: Site) -> str:
+def credentials(host: HostInspection) -> str:
     """fpga-cli's own credentials work, and Glance takes images of IP cores."""
-    from fpga_nova.doctor import host
+    from fpga_nova.doctor import compute_checks
 
-    host.require_own(site)
+    compute_checks.require_own(host)
     try:
-        session, adapter = glance.session_from_conf(site.fpga, GROUP)
+        session, adapter = glance.session_from_conf(host.fpga, GROUP)
         return _formats(session, adapter)
     except errors.ImageNotAvailable as error:
-        raise Failed(f"{error}; see auth_type and its options in {site.fpga_config}") from error
+        raise Failed(f"{error}; see auth_type and its options in {host.fpga_config}") from error
 
 
 def _formats(session: Any, adapter: dict[str, Any]) -> str:

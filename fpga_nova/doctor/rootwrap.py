@@ -18,7 +18,7 @@ from oslo_rootwrap import wrapper
 from fpga_nova.clients import fpga_cli_runner
 from fpga_nova.doctor import guarded
 from fpga_nova.doctor.findings import DoesNotApply, Doubtful, Failed, Finding, NotChecked, worst
-from fpga_nova.doctor.site import Site
+from fpga_nova.doctor.inspected_host import HostInspection
 
 # Made-up ids of an image or a region, a server, and a project.
 _ID = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
@@ -93,18 +93,18 @@ class Rootwrap:
         return f"{getattr(match, 'name', None) or match.exec_path} ({type(match).__name__})"
 
 
-def load(site: Site) -> Rootwrap:
+def load(host: HostInspection) -> Rootwrap:
     """Read the rootwrap.conf that nova-compute uses, and its filters.
 
     :raises DoesNotApply: nova-compute needs no rootwrap here
     :raises Finding: it cannot be used
     """
-    site.require_fpga()
-    if site.nova_uid == 0:
+    host.require_fpga()
+    if host.nova_uid == 0:
         raise DoesNotApply("nova-compute runs as root, and rootwrap is not in between")
-    if site.conf.workarounds.disable_rootwrap:
+    if host.conf.workarounds.disable_rootwrap:
         raise Doubtful("[workarounds] disable_rootwrap is on, so sudo alone decides what Nova may do; turn it off")
-    path = pathlib.Path(site.conf.rootwrap_config)
+    path = pathlib.Path(host.conf.rootwrap_config)
     parser = configparser.RawConfigParser()
     try:
         with path.open(encoding="utf-8") as file:
@@ -124,10 +124,10 @@ def load(site: Site) -> Rootwrap:
     )
 
 
-def admission(site: Site) -> str:
+def admission(host: HostInspection) -> str:
     """What nova-compute needs is admitted, and nothing else of the executable."""
-    rootwrap = load(site)
-    command = site.conf.fpga_exec
+    rootwrap = load(host)
+    command = host.conf.fpga_exec
     if not command:
         raise NotChecked("fpga_exec is not set")
     own = pathlib.PurePath(command).name == fpga_cli_runner.OWN_NAME
@@ -153,9 +153,9 @@ def admission(site: Site) -> str:
     return f"what Nova calls is admitted, and of {len(_unwanted(own)) + len(_SHELL)} other command lines none"
 
 
-def files(site: Site) -> str:
+def files(host: HostInspection) -> str:
     """Only root can change what decides on what runs as root."""
-    rootwrap = load(site)
+    rootwrap = load(host)
     for path in rootwrap.files:
         try:
             why = guarded.changeable(path)

@@ -21,6 +21,6 @@ def run(arguments: argparse.Namespace) -> int:
         )
         return FAILURE
     # Not before this point: the checks import what Nova's interpreter has.
-    from fpga_nova.doctor import command
+    from fpga_nova.doctor import checkup
 
-    return command.run(arguments)
+    return checkup.run(arguments)

@@ -14,18 +14,18 @@ from fpga_nova import errors, paths
 from fpga_nova.clients import fpga_cli_runner
 from fpga_nova.doctor import guarded, processes, rootwrap
 from fpga_nova.doctor.findings import DoesNotApply, Doubtful, Failed, Finding, NotChecked, worst
-from fpga_nova.doctor.site import Site
+from fpga_nova.doctor.inspected_host import HostInspection
 
 #: Seconds for a status through sudo and rootwrap, with the imports of three interpreters.
 _PATIENCE = fpga_cli_runner.QUERY_TIMEOUT + 30
 
 
-def options(site: Site) -> str:
+def options(host: HostInspection) -> str:
     """The options of nova-compute are there and do not contradict each other."""
-    conf = site.conf
+    conf = host.conf
     if not conf.fpga_access:
-        if conf.fpga_exec or os.access(site.fpga_config, os.F_OK):
-            what = "fpga_exec is set" if conf.fpga_exec else f"{site.fpga_config} is there"
+        if conf.fpga_exec or os.access(host.fpga_config, os.F_OK):
+            what = "fpga_exec is set" if conf.fpga_exec else f"{host.fpga_config} is there"
             raise Doubtful(f"{what}, but FPGAs are off; if they should not be, [DEFAULT] fpga_access = True")
         raise DoesNotApply("fpga_access is False on this host")
     found: list[Finding] = []
@@ -36,7 +36,7 @@ def options(site: Site) -> str:
             Doubtful("nothing is programmed, servers get no device; for real, [DEFAULT] fpga_simulation_mode = False")
         )
     try:
-        endpoints = str(pathlib.Path(site.fpga.fpga.run_path) / paths.ENDPOINTS)
+        endpoints = str(pathlib.Path(host.fpga.fpga.run_path) / paths.ENDPOINTS)
     except (errors.FpgaError, NotChecked):
         pass  # the checks of fpga-cli's configuration say so
     else:
@@ -51,17 +51,17 @@ def options(site: Site) -> str:
     return f"fpga_exec is {conf.fpga_exec}"
 
 
-def executable(site: Site) -> str:
+def executable(host: HostInspection) -> str:
     """The executable is there, and only root can change it."""
-    site.require_fpga()
-    command = site.conf.fpga_exec
+    host.require_fpga()
+    command = host.conf.fpga_exec
     if not command:
         raise NotChecked("fpga_exec is not set")
     path = pathlib.Path(command)
     if not path.is_absolute():
         if len(path.parts) > 1:
             raise Failed(f"fpga_exec is {command}, a relative path; give a bare name or an absolute path")
-        path = _in_exec_dirs(site, command)
+        path = _in_exec_dirs(host, command)
     if not os.access(path, os.X_OK) or not path.is_file():
         raise Failed(f"fpga_exec is {command}, but {path} is not an executable file; install fpga-nova there")
     what = [path]
@@ -81,10 +81,10 @@ def executable(site: Site) -> str:
     return str(path)
 
 
-def _in_exec_dirs(site: Site, command: str) -> pathlib.Path:
+def _in_exec_dirs(host: HostInspection, command: str) -> pathlib.Path:
     """Return where rootwrap, or what starts it without rootwrap, finds `command`."""
     try:
-        places, what = rootwrap.load(site).exec_dirs, "exec_dirs of rootwrap.conf"
+        places, what = rootwrap.load(host).exec_dirs, "exec_dirs of rootwrap.conf"
     except (DoesNotApply, Doubtful):
         places, what = os.get_exec_path(), "directories of PATH"
     found = shutil.which(command, path=os.pathsep.join(places))
@@ -93,10 +93,10 @@ def _in_exec_dirs(site: Site, command: str) -> pathlib.Path:
     return pathlib.Path(found)
 
 
-def configuration(site: Site) -> str:
+def configuration(host: HostInspection) -> str:
     """fpga-cli's configuration is root's alone and can be used."""
-    require_own(site)
-    path = site.fpga_config
+    require_own(host)
+    path = host.fpga_config
     try:
         state = path.stat()
     except FileNotFoundError:
@@ -107,17 +107,17 @@ def configuration(site: Site) -> str:
         raise Failed(f"{path} must be root's alone; chown root:root {path}; chmod 0600 {path}")
     from fpga_nova import host_config as cli_options
 
-    cli_options.admission_rules(site.fpga)
-    return f"{path}: drivers {', '.join(site.fpga.fpga.devices)}"
+    cli_options.admission_rules(host.fpga)
+    return f"{path}: drivers {', '.join(host.fpga.fpga.devices)}"
 
 
-def status(site: Site) -> str:
+def status(host: HostInspection) -> str:
     """nova-compute's user gets an answer of the executable by the way that nova-compute goes."""
-    site.require_fpga()
-    conf = site.conf
+    host.require_fpga()
+    conf = host.conf
     if not conf.fpga_exec:
         raise NotChecked("fpga_exec is not set")
-    uid = site.nova_uid
+    uid = host.nova_uid
     if uid is None:
         raise NotChecked("there is no user nova here; name the user of nova-compute with --nova-user")
     if os.geteuid() not in (0, uid):
@@ -125,7 +125,7 @@ def status(site: Site) -> str:
     from nova import utils
 
     # A session of its own, so that sudo has no terminal to ask for a password on.
-    command = [sys.executable, "-m", "fpga_nova.doctor.ask", conf.fpga_exec, utils.get_root_helper()]
+    command = [sys.executable, "-m", "fpga_nova.doctor.ask_status", conf.fpga_exec, utils.get_root_helper()]
     try:
         done = subprocess.run(
             command, cwd="/", stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_PATIENCE, check=False,
@@ -143,14 +143,14 @@ def status(site: Site) -> str:
     return f"as {_name(uid)}: {said}"
 
 
-def require_own(site: Site) -> None:
+def require_own(host: HostInspection) -> None:
     """Return if this host's FPGAs are to be used, and by our own fpga-cli.
 
     :raises DoesNotApply: they are not
     """
-    site.require_fpga()
-    if site.conf.fpga_exec and pathlib.PurePath(site.conf.fpga_exec).name != fpga_cli_runner.OWN_NAME:
-        raise DoesNotApply(f"{site.conf.fpga_exec} stands in for fpga-cli")
+    host.require_fpga()
+    if host.conf.fpga_exec and pathlib.PurePath(host.conf.fpga_exec).name != fpga_cli_runner.OWN_NAME:
+        raise DoesNotApply(f"{host.conf.fpga_exec} stands in for fpga-cli")
 
 
 def _name(uid: int) -> str:

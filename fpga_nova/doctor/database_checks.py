@@ -8,7 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from fpga_nova.doctor.findings import DoesNotApply, Doubtful, Failed, Finding, NotChecked, worst
-from fpga_nova.doctor.site import Site
+from fpga_nova.doctor.inspected_host import HostInspection
 from fpga_nova.nova import columns as ours
 from fpga_nova.nova_db import databases
 
@@ -16,10 +16,10 @@ from fpga_nova.nova_db import databases
 _LISTED = 8
 
 
-def columns(site: Site) -> str:
+def columns(host: HostInspection) -> str:
     """Each cell's database has the columns, in the tables and in their shadows."""
     found: list[Finding] = []
-    cells = _cells(site)
+    cells = _cells(host)
     for name, url in cells:
         try:
             missing = _missing(url)
@@ -34,20 +34,20 @@ def columns(site: Site) -> str:
     return f"all are there in {', '.join(name for name, _ in cells)}"
 
 
-def compute_nodes(site: Site) -> str:
+def compute_nodes(host: HostInspection) -> str:
     """Compute nodes report regions, and the one of this host does if it should."""
     nodes: list[Any] = []
-    for name, url in _cells(site):
+    for name, url in _cells(host):
         try:
             if _missing(url):
                 raise NotChecked(f"{name} has not all columns")
             nodes += _nodes(url)
         except databases.Unreachable as error:
             raise NotChecked(f"{name}: {error}") from error
-    this = [node for node in nodes if node.host == site.conf.host]
-    if "compute" in site.roles and site.conf.fpga_access and not any(node.fpga_regions for node in this):
+    this = [node for node in nodes if node.host == host.conf.host]
+    if "compute" in host.roles and host.conf.fpga_access and not any(node.fpga_regions for node in this):
         raise Failed(
-            f"{site.conf.host} has fpga_access = True, but has reported no region; restart its nova-compute, and see "
+            f"{host.conf.host} has fpga_access = True, but has reported no region; restart its nova-compute, and see "
             "its log"
         )
     over = [node.host for node in nodes if (node.fpga_regions_used or 0) > (node.fpga_regions or 0)]
@@ -62,9 +62,9 @@ def compute_nodes(site: Site) -> str:
     return f"{len(having)} of {len(nodes)} compute nodes report regions (used/all): {_list(having)}"
 
 
-def _cells(site: Site) -> list[tuple[str, str]]:
+def _cells(host: HostInspection) -> list[tuple[str, str]]:
     """Return name and database address of each cell."""
-    cells = databases.cells(site.conf)
+    cells = databases.cells(host.conf)
     if not cells:
         raise DoesNotApply("nova.conf of this host has no database; run the doctor on a controller")
     return cells

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Asks for a status as nova-compute does: ``python -m fpga_nova.doctor.ask COMMAND ROOT_HELPER``.
+"""Asks for a status as nova-compute does: ``python -m fpga_nova.doctor.ask_status COMMAND ROOT_HELPER``.
 
 A process of its own, since it is run as nova-compute's user.
 """

@@ -14,8 +14,9 @@ from oslo_upgradecheck import upgradecheck
 from oslo_upgradecheck.upgradecheck import Code, Result
 
 from fpga_nova import errors
-from fpga_nova.doctor import code, control, database, host, rootwrap, site
+from fpga_nova.doctor import compute_checks, control, database_checks, patch_checks, rootwrap
 from fpga_nova.doctor.findings import Finding
+from fpga_nova.doctor.inspected_host import HostInspection
 
 #: Exit code where a check itself broke, as of `nova-status upgrade check`.
 UNEXPECTED = 255
@@ -33,27 +34,27 @@ class Check:
     """
 
     title: str
-    look: Callable[[site.Site], str]
+    look: Callable[[HostInspection], str]
     roles: frozenset[str] = _ALL
 
 
 CHECKS = (
-    Check("Nova's configuration", code.configuration),
-    Check("Patch of Nova", code.patch),
-    Check("Services of Nova that run here", code.services),
-    Check("Versions of fpga-nova", code.versions),
+    Check("Nova's configuration", patch_checks.configuration),
+    Check("Patch of Nova", patch_checks.patch),
+    Check("Services of Nova that run here", patch_checks.services),
+    Check("Versions of fpga-nova", patch_checks.versions),
     Check("FpgaFilter", control.scheduler_filter, frozenset({"scheduler"})),
     Check("Extra spec hw:fpga_ip_id", control.extra_spec, frozenset({"api"})),
-    Check("Columns in Nova's database", database.columns, _DATABASE),
-    Check("Regions that compute nodes report", database.compute_nodes, _DATABASE),
+    Check("Columns in Nova's database", database_checks.columns, _DATABASE),
+    Check("Regions that compute nodes report", database_checks.compute_nodes, _DATABASE),
     Check("Glance's container format", control.container_format, frozenset({"api"})),
-    Check("Options of nova-compute", host.options, frozenset({"compute"})),
-    Check("The executable fpga_exec", host.executable, frozenset({"compute"})),
+    Check("Options of nova-compute", compute_checks.options, frozenset({"compute"})),
+    Check("The executable fpga_exec", compute_checks.executable, frozenset({"compute"})),
     Check("rootwrap: what it admits", rootwrap.admission, frozenset({"compute"})),
     Check("rootwrap: who can change that", rootwrap.files, frozenset({"compute"})),
-    Check("fpga-cli's configuration", host.configuration, frozenset({"compute"})),
+    Check("fpga-cli's configuration", compute_checks.configuration, frozenset({"compute"})),
     Check("fpga-cli's credentials", control.credentials, frozenset({"compute"})),
-    Check("fpga_exec as nova-compute runs it", host.status, frozenset({"compute"})),
+    Check("fpga_exec as nova-compute runs it", compute_checks.status, frozenset({"compute"})),
 )
 
 
@@ -62,7 +63,7 @@ class Doctor(upgradecheck.UpgradeCommands):
 
     display_title = "fpga-nova doctor"
 
-    def __init__(self, where: site.Site, debug: bool) -> None:
+    def __init__(self, where: HostInspection, debug: bool) -> None:
         self._site = where
         self._debug = debug
         self._broken = False
@@ -100,7 +101,7 @@ def run(arguments: argparse.Namespace) -> int:
         # What Nova's modules say while they are imported is not the operator's business here.
         logging.getLogger().addHandler(logging.NullHandler())
         warnings.simplefilter("ignore")
-    where = site.Site(
+    where = HostInspection(
         arguments.config_file, arguments.config_dir, arguments.fpga_config, arguments.role, arguments.nova_user
     )
     return upgradecheck.main(

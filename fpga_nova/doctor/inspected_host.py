@@ -17,7 +17,7 @@ from fpga_nova.nova_db import configuration
 
 
 @dataclasses.dataclass
-class Site:
+class HostInspection:
     """One host.
 
     :param config_files: of Nova, as its services are given them; none for Nova's own defaults

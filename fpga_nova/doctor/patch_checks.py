@@ -10,7 +10,7 @@ import sys
 from fpga_nova import errors
 from fpga_nova.doctor import processes
 from fpga_nova.doctor.findings import DoesNotApply, Doubtful, Failed, Finding, worst
-from fpga_nova.doctor.site import Site
+from fpga_nova.doctor.inspected_host import HostInspection
 from fpga_nova.patcher import locate, series
 from fpga_nova.patcher.tree import State, Status, Tree
 
@@ -25,20 +25,20 @@ _FIX = {
 }
 
 
-def configuration(site: Site) -> str:
+def configuration(host: HostInspection) -> str:
     """Nova's configuration can be read, and says what this host is."""
-    conf = site.configuration
+    conf = host.configuration
     if isinstance(conf, errors.ConfigurationInvalid):
         raise Failed(str(conf))
-    if not site.roles:
+    if not host.roles:
         raise Doubtful(
             "no service of Nova is seen here, and nova.conf has neither a database nor a compute_driver; name what "
             "this host runs with --role"
         )
-    return f"this host is: {', '.join(sorted(site.roles))}"
+    return f"this host is: {', '.join(sorted(host.roles))}"
 
 
-def patch(site: Site) -> str:
+def patch(host: HostInspection) -> str:
     """The Nova of this interpreter is patched."""
     try:
         nova = locate.find(None)
@@ -47,14 +47,14 @@ def patch(site: Site) -> str:
         raise Failed(f"{error}") from error
     if status.state is not State.APPLIED:
         # Nova makes objects older for older peers, but no conductor can read what it does not know itself.
-        urgent = "; patched compute hosts do not work under this controller until then" if site.controls else ""
+        urgent = "; patched compute hosts do not work under this controller until then" if host.controls else ""
         raise Failed(f"Nova {nova.version} at {nova.package} is {_what(status)}; {_FIX[status.state]}{urgent}")
     return f"Nova {nova.version} at {nova.package}: {status.text}"
 
 
-def services(site: Site) -> str:
+def services(host: HostInspection) -> str:
     """Each service of Nova that runs here has the patch, and was started after it."""
-    running, whole = site.services
+    running, whole = host.services
     found: list[Finding] = []
     for service in running:
         try:
@@ -97,13 +97,13 @@ def _patched_at(nova: pathlib.Path) -> float:
     return max((nova / name).stat().st_mtime for name in series.load().files())
 
 
-def versions(site: Site) -> str:
+def versions(host: HostInspection) -> str:
     """All Pythons that take part have the same fpga-nova."""
     try:
         ours = importlib.metadata.version("fpga-nova")
     except importlib.metadata.PackageNotFoundError:
         raise Doubtful(f"fpga-nova is not installed into {sys.executable}; it runs from a source tree") from None
-    pythons = {(processes.interpreter(service.script), service.uid) for service in site.services[0]}
+    pythons = {(processes.interpreter(service.script), service.uid) for service in host.services[0]}
     found: list[Finding] = []
     for path, uid in sorted(pythons):
         try:
