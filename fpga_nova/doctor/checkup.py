@@ -14,8 +14,16 @@ from oslo_upgradecheck import upgradecheck
 from oslo_upgradecheck.upgradecheck import Code, Result
 
 from fpga_nova import errors
-from fpga_nova.doctor import compute_checks, control, database_checks, patch_checks, rootwrap
-from fpga_nova.doctor.findings import Finding
+from fpga_nova.doctor import (
+    api_checks,
+    compute_checks,
+    database_checks,
+    glance_checks,
+    patch_checks,
+    rootwrap_checks,
+    scheduler_checks,
+)
+from fpga_nova.doctor.findings import Finding, NotApplicable, Passed
 from fpga_nova.doctor.inspected_host import HostInspection
 
 #: Exit code where a check itself broke, as of `nova-status upgrade check`.
@@ -34,27 +42,27 @@ class Check:
     """
 
     title: str
-    look: Callable[[HostInspection], str]
+    look: Callable[[HostInspection], Passed]
     roles: frozenset[str] = _ALL
 
 
 CHECKS = (
-    Check("Nova's configuration", patch_checks.configuration),
-    Check("Patch of Nova", patch_checks.patch),
-    Check("Services of Nova that run here", patch_checks.services),
-    Check("Versions of fpga-nova", patch_checks.versions),
-    Check("FpgaFilter", control.scheduler_filter, frozenset({"scheduler"})),
-    Check("Extra spec hw:fpga_ip_id", control.extra_spec, frozenset({"api"})),
-    Check("Columns in Nova's database", database_checks.columns, _DATABASE),
-    Check("Regions that compute nodes report", database_checks.compute_nodes, _DATABASE),
-    Check("Glance's container format", control.container_format, frozenset({"api"})),
-    Check("Options of nova-compute", compute_checks.options, frozenset({"compute"})),
-    Check("The executable fpga_exec", compute_checks.executable, frozenset({"compute"})),
-    Check("rootwrap: what it admits", rootwrap.admission, frozenset({"compute"})),
-    Check("rootwrap: who can change that", rootwrap.files, frozenset({"compute"})),
-    Check("fpga-cli's configuration", compute_checks.configuration, frozenset({"compute"})),
-    Check("fpga-cli's credentials", control.credentials, frozenset({"compute"})),
-    Check("fpga_exec as nova-compute runs it", compute_checks.status, frozenset({"compute"})),
+    Check("Nova's configuration", patch_checks.check_configuration),
+    Check("Patch of Nova", patch_checks.check_patch),
+    Check("Services of Nova that run here", patch_checks.check_services),
+    Check("Versions of fpga-nova", patch_checks.check_versions),
+    Check("FpgaFilter", scheduler_checks.check_filter, frozenset({"scheduler"})),
+    Check("Extra spec hw:fpga_ip_id", api_checks.check_extra_spec, frozenset({"api"})),
+    Check("Columns in Nova's database", database_checks.check_columns, _DATABASE),
+    Check("Regions that compute nodes report", database_checks.check_compute_nodes, _DATABASE),
+    Check("Glance's container format", glance_checks.check_container_format, frozenset({"api"})),
+    Check("Options of nova-compute", compute_checks.check_options, frozenset({"compute"})),
+    Check("The executable fpga_exec", compute_checks.check_executable, frozenset({"compute"})),
+    Check("rootwrap: what it admits", rootwrap_checks.check_admission, frozenset({"compute"})),
+    Check("rootwrap: who can change that", rootwrap_checks.check_files, frozenset({"compute"})),
+    Check("fpga-cli's configuration", compute_checks.check_configuration, frozenset({"compute"})),
+    Check("fpga-cli's credentials", glance_checks.check_credentials, frozenset({"compute"})),
+    Check("fpga_exec as nova-compute runs it", compute_checks.check_status, frozenset({"compute"})),
 )
 
 
@@ -63,8 +71,8 @@ class Doctor(upgradecheck.UpgradeCommands):
 
     display_title = "fpga-nova doctor"
 
-    def __init__(self, where: HostInspection, debug: bool) -> None:
-        self._site = where
+    def __init__(self, host: HostInspection, debug: bool) -> None:
+        self._host = host
         self._debug = debug
         self._broken = False
         self._upgrade_checks = tuple((check.title, (Doctor._look, {"check": check})) for check in CHECKS)
@@ -75,10 +83,11 @@ class Doctor(upgradecheck.UpgradeCommands):
         return UNEXPECTED if self._broken else int(result)
 
     def _look(self, check: Check) -> Result:
-        if check.roles and not check.roles & self._site.roles:
-            return Result(Code.SUCCESS, f"does not apply: this host is not {' or '.join(sorted(check.roles))}")
+        if check.roles and not check.roles & self._host.roles:
+            return _not_applicable(f"this host is not {' or '.join(sorted(check.roles))}")
         try:
-            return Result(Code.SUCCESS, check.look(self._site))
+            passed = check.look(self._host)
+            return _not_applicable(passed.reason) if isinstance(passed, NotApplicable) else Result(Code.SUCCESS, passed)
         except Finding as finding:
             return Result(finding.code, str(finding))
         except errors.FpgaError as error:
@@ -92,6 +101,10 @@ class Doctor(upgradecheck.UpgradeCommands):
             return Result(Code.FAILURE, text)
 
 
+def _not_applicable(reason: str) -> Result:
+    return Result(Code.SUCCESS, f"does not apply: {reason}")
+
+
 def run(arguments: argparse.Namespace) -> int:
     """Run the checks and print them; return the exit code.
 
@@ -101,13 +114,13 @@ def run(arguments: argparse.Namespace) -> int:
         # What Nova's modules say while they are imported is not the operator's business here.
         logging.getLogger().addHandler(logging.NullHandler())
         warnings.simplefilter("ignore")
-    where = HostInspection(
+    host = HostInspection(
         arguments.config_file, arguments.config_dir, arguments.fpga_config, arguments.role, arguments.nova_user
     )
     return upgradecheck.main(
         cfg.ConfigOpts(),
         "fpga-nova-doctor",
-        Doctor(where, arguments.debug),
+        Doctor(host, arguments.debug),
         argv=["upgrade", "check", *(["--json"] if arguments.json else [])],
         default_config_files=[],
     )

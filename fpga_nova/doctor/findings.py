@@ -1,50 +1,58 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How a check says what it has found: it returns a line where all is well, and raises one of these where not."""
+"""What a check answers.
+
+It returns a line where all is well, a :class:`NotApplicable` where there is nothing to look at on this host, and raises
+a :class:`Finding` where something is not as it should be.
+"""
 
 from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Union
 
 from oslo_upgradecheck.upgradecheck import Code
 
 from fpga_nova import errors
 
 
-class Finding(Exception):
+@dataclasses.dataclass(frozen=True)
+class NotApplicable:
+    """There is nothing to look at on this host; `reason` says why, in one line."""
+
+    reason: str
+
+
+#: What a check returns where nothing is wrong.
+Passed = Union[str, NotApplicable]
+
+
+class Finding(errors.FpgaError):
     """Something is not as it should be. Its text is one line: what, and the fix."""
 
     code = Code.FAILURE
 
-    def __init__(self, text: str) -> None:
-        super().__init__(errors.one_line(text))
 
-
-class Failed(Finding):
+class FailureFound(Finding):
     """FPGAs do not work, or are not safe, until this is mended."""
 
 
-class Doubtful(Finding):
+class WarningFound(Finding):
     """It may be meant so, or it could not be looked at."""
 
     code = Code.WARNING
 
 
-class NotChecked(Doubtful):
-    """It could not be looked at; that is no success."""
+class NotChecked(WarningFound):
+    """It could not be looked at, which is not a success."""
 
-    def __init__(self, why: str) -> None:
-        super().__init__(f"not checked: {why}")
-
-
-class DoesNotApply(Finding):
-    """There is nothing to look at on this host."""
-
-    code = Code.SUCCESS
-
-    def __init__(self, why: str) -> None:
-        super().__init__(f"does not apply: {why}")
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"not checked: {reason}")
 
 
-def worst(found: list[Finding]) -> None:
+def raise_worst(found: Sequence[Finding]) -> None:
     """Raise the findings as one, as bad as the worst of them; return if there are none."""
     if found:
-        kind = Failed if any(each.code is Code.FAILURE for each in found) else Doubtful
-        raise kind("; ".join(str(each) for each in found))
+        failed = any(each.code is Code.FAILURE for each in found)
+        text = "; ".join(str(each) for each in found)
+        raise FailureFound(text) if failed else WarningFound(text)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from fpga_nova import errors, paths
+from fpga_nova.clients import fpga_cli_runner
 from fpga_nova.doctor import processes, roles
-from fpga_nova.doctor.findings import DoesNotApply, NotChecked
+from fpga_nova.doctor.findings import NotApplicable, NotChecked
 from fpga_nova.nova_db import configuration
 
 
@@ -25,6 +26,7 @@ class HostInspection:
     :param fpga_config: fpga-cli's configuration
     :param asked_roles: roles to look at; empty for those that the host is seen to have
     :param asked_user: the user that nova-compute runs as; None for the one that it is seen to run as
+    :param nova_conf: Nova's configuration object; None until it is read from those files
     """
 
     config_files: Sequence[str] = ()
@@ -32,14 +34,16 @@ class HostInspection:
     fpga_config: pathlib.Path = pathlib.Path(paths.CONFIG_FILE)
     asked_roles: Sequence[str] = ()
     asked_user: str | None = None
+    nova_conf: Any = dataclasses.field(default=None, repr=False)
 
-    @functools.cached_property
-    def configuration(self) -> Any:
-        """Nova's configuration object with what the files say, or the ConfigurationInvalid that says why not."""
-        try:
-            return configuration.load(self.config_files, self.config_dirs)
-        except errors.ConfigurationInvalid as error:
-            return error
+    def load_conf(self) -> Any:
+        """Return Nova's configuration object with what the files say.
+
+        :raises fpga_nova.errors.ConfigurationInvalid: it cannot be read or used
+        """
+        if self.nova_conf is None:
+            self.nova_conf = configuration.load(self.config_files, self.config_dirs)
+        return self.nova_conf
 
     @property
     def conf(self) -> Any:
@@ -47,9 +51,17 @@ class HostInspection:
 
         :raises NotChecked: there is none; the check of the configuration says why
         """
-        if isinstance(self.configuration, errors.ConfigurationInvalid):
-            raise NotChecked("Nova's configuration is not known")
-        return self.configuration
+        try:
+            return self.load_conf()
+        except errors.ConfigurationInvalid as error:
+            raise NotChecked("Nova's configuration is not known") from error
+
+    def require_conf(self) -> None:
+        """Return if Nova's configuration is known.
+
+        :raises NotChecked: it is not
+        """
+        self.conf  # noqa: B018 - asked for what it raises
 
     @functools.cached_property
     def services(self) -> tuple[list[processes.Service], bool]:
@@ -62,8 +74,9 @@ class HostInspection:
         if self.asked_roles:
             return frozenset(self.asked_roles)
         running = {roles.BY_SCRIPT[service.name] for service in self.services[0]}
-        conf = self.configuration
-        if isinstance(conf, errors.ConfigurationInvalid):
+        try:
+            conf = self.load_conf()
+        except errors.ConfigurationInvalid:
             return frozenset(running or roles.ROLES)
         if conf.database.connection or conf.api_database.connection:
             # The API is often run by a web server, where it is not seen. A scheduler is seen unless it is down, and
@@ -79,13 +92,33 @@ class HostInspection:
         """Whether this host is one of the controllers."""
         return bool(self.roles - {"compute"})
 
-    def require_fpga(self) -> None:
-        """Return if this host's FPGAs are to be used.
+    def without_fpga(self) -> NotApplicable | None:
+        """Return why this host's FPGAs are not to be looked at, or None if they are to be used."""
+        return None if self.conf.fpga_access else NotApplicable("fpga_access is False on this host")
 
-        :raises DoesNotApply: they are not
+    def without_own_fpga_cli(self) -> NotApplicable | None:
+        """Return why our own fpga-cli is not to be looked at, or None if Nova runs that here."""
+        if self.conf.fpga_exec and not self.runs_own_fpga_cli:
+            return self.without_fpga() or NotApplicable(f"{self.conf.fpga_exec} stands in for fpga-cli")
+        return self.without_fpga()
+
+    @property
+    def fpga_exec(self) -> str:
+        """The executable that nova-compute runs.
+
+        :raises NotChecked: none is set; the check of the options says so
         """
-        if not self.conf.fpga_access:
-            raise DoesNotApply("fpga_access is False on this host")
+        if not self.conf.fpga_exec:
+            raise NotChecked("fpga_exec is not set")
+        return str(self.conf.fpga_exec)
+
+    @property
+    def runs_own_fpga_cli(self) -> bool:
+        """Whether `fpga_exec` is our own fpga-cli; any executable that honours its contract can stand in for it.
+
+        :raises NotChecked: by :attr:`fpga_exec`
+        """
+        return pathlib.PurePath(self.fpga_exec).name == fpga_cli_runner.OWN_NAME
 
     @functools.cached_property
     def nova_uid(self) -> int | None:

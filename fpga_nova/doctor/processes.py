@@ -13,6 +13,8 @@ import re
 import subprocess
 from typing import Any
 
+from fpga_nova import errors
+
 # The script of a service within a command line, also within a title of setproctitle.
 _SCRIPT = re.compile(
     r"(?:^|[\s\0\[])(/[^\s\0\[\]]*/(nova-(?:api-os-compute|api|compute|conductor|scheduler)))(?=$|[\s\0\]])"
@@ -61,7 +63,7 @@ class Python:
     fpga_nova: str | None
 
 
-class Unknown(Exception):
+class InterpreterUnknown(errors.FpgaError):
     """What an interpreter has cannot be told; the text says why."""
 
 
@@ -69,7 +71,7 @@ def services() -> tuple[list[Service], bool]:
     """Return Nova's services in our mount namespace, and whether all processes could be looked at."""
     ours = pathlib.Path("/proc/self/ns/mnt").readlink()
     boot = _boot_time()
-    found, whole = [], True
+    found, complete = [], True
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -82,35 +84,37 @@ def services() -> tuple[list[Service], bool]:
             started = boot + int(fields[19]) / os.sysconf("SC_CLK_TCK")
             uid = entry.stat().st_uid
         except PermissionError:
-            whole = False
-        except (OSError, ValueError, IndexError):  # it ended meanwhile
+            complete = False
+        except (OSError, ValueError, IndexError):  # it has ended meanwhile
             continue
         else:
             found.append(Service(match[2], int(entry.name), uid, pathlib.Path(match[1]), started))
-    return sorted(found, key=lambda service: (service.name, service.pid)), whole
+    return sorted(found, key=lambda service: (service.name, service.pid)), complete
 
 
 def interpreter(script: pathlib.Path) -> str:
     """Return the interpreter that a script's first line names.
 
-    :raises Unknown: it names none
+    :raises InterpreterUnknown: it names none
     """
     try:
         with script.open("rb") as file:
             first = file.readline(512).decode(errors="replace").strip()
     except OSError as error:
-        raise Unknown(f"{script} cannot be read: {error.strerror}") from error
+        raise InterpreterUnknown(f"{script} cannot be read: {error.strerror}") from error
     words = first[2:].split() if first.startswith("#!") else []
     if not words or not words[0].startswith("/") or pathlib.PurePath(words[0]).name == "env":
-        raise Unknown(f"{script} does not name its interpreter")
+        raise InterpreterUnknown(f"{script} does not name its interpreter")
     return words[0]
 
 
 @functools.cache
 def probe(python: str, uid: int) -> Python:
-    """Ask an interpreter what it has, as the user `uid`: whoever may name a process must not make root run a program.
+    """Ask an interpreter what it has, as the user `uid`.
 
-    :raises Unknown: it does not answer
+    Any user may name a process like a service of Nova, and must not make root run a program by that.
+
+    :raises InterpreterUnknown: it does not answer
     """
     try:
         done = subprocess.run(
@@ -122,7 +126,7 @@ def probe(python: str, uid: int) -> Python:
         nova = pathlib.Path(said["nova"]).resolve().parent if said["nova"] else None
         return Python(python, nova, said["fpga_nova"])
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        raise Unknown(f"{python} does not say what it has: {error}") from error
+        raise InterpreterUnknown(f"{python} does not say what it has: {error}") from error
 
 
 def as_user(uid: int) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from fpga_nova import errors
 from fpga_nova.nova_db import configuration, databases
 
 
-class InUse(errors.FpgaError):
+class ColumnsInUse(errors.FpgaError):
     """What is in the columns is still of use."""
 
 
@@ -29,8 +29,8 @@ def drop(files: Sequence[str], dirs: Sequence[str], force: bool, dry_run: bool) 
     :param force: also where servers hold regions
     :param dry_run: look, and touch nothing
     :raises fpga_nova.errors.ConfigurationInvalid: Nova's configuration cannot be read, or has no database
-    :raises fpga_nova.nova_db.databases.Unreachable: one of the databases cannot be asked
-    :raises InUse: servers hold regions
+    :raises fpga_nova.nova_db.databases.DatabaseUnreachable: one of the databases cannot be asked
+    :raises ColumnsInUse: servers hold regions
     """
     cells = databases.cells(configuration.load(files, dirs))
     if not cells:
@@ -38,12 +38,12 @@ def drop(files: Sequence[str], dirs: Sequence[str], force: bool, dry_run: bool) 
     found = {}
     for name, url in cells:
         try:
-            found[name] = databases.ask(url, databases.ours)
-            holders = databases.ask(url, _holders) if found[name]["instances"] else []
-        except databases.Unreachable as error:
-            raise databases.Unreachable(f"{name}: {error}") from error
+            found[name] = databases.query(url, databases.present_columns)
+            holders = databases.query(url, _holders) if found[name]["instances"] else []
+        except databases.DatabaseUnreachable as error:
+            raise databases.DatabaseUnreachable(f"{name}: {error}") from error
         if holders and not force:
-            raise InUse(
+            raise ColumnsInUse(
                 f"{name}: servers hold a region: {len(holders)}, such as {holders[0]}; delete them first (--force "
                 "drops the columns all the same)"
             )
@@ -51,7 +51,7 @@ def drop(files: Sequence[str], dirs: Sequence[str], force: bool, dry_run: bool) 
     for name, url in cells:
         having = {table: columns for table, columns in found[name].items() if columns}
         if having and not dry_run:
-            databases.ask(url, functools.partial(_drop, having=having))
+            databases.query(url, functools.partial(_drop, having=having))
         done += [f"{name}: {table}.{column}" for table, columns in having.items() for column in columns]
     return done
 
