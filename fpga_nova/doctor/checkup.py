@@ -23,7 +23,7 @@ from fpga_nova.doctor import (
     rootwrap_checks,
     scheduler_checks,
 )
-from fpga_nova.doctor.findings import Finding, NotApplicable, Passed
+from fpga_nova.doctor.findings import Finding, NotApplicable, NotChecked, Passed
 from fpga_nova.doctor.inspected_host import HostInspection
 
 #: Exit code where a check itself broke, as of `nova-status upgrade check`.
@@ -67,7 +67,11 @@ CHECKS = (
 
 
 class Doctor(upgradecheck.UpgradeCommands):
-    """The checks, in the form that oslo.upgradecheck runs and shows them."""
+    """The checks, in the form that oslo.upgradecheck runs and shows them.
+
+    :param host: the host to look at
+    :param debug: whether a check that breaks ends with its traceback
+    """
 
     display_title = "fpga-nova doctor"
 
@@ -83,15 +87,8 @@ class Doctor(upgradecheck.UpgradeCommands):
         return UNEXPECTED if self._broken else int(result)
 
     def _look(self, check: Check) -> Result:
-        if check.roles and not check.roles & self._host.roles:
-            return _not_applicable(f"this host is not {' or '.join(sorted(check.roles))}")
         try:
-            passed = check.look(self._host)
-            return _not_applicable(passed.reason) if isinstance(passed, NotApplicable) else Result(Code.SUCCESS, passed)
-        except Finding as finding:
-            return Result(finding.code, str(finding))
-        except errors.FpgaError as error:
-            return Result(Code.FAILURE, str(error))
+            return examine(check, self._host)
         except Exception as error:
             if self._debug:
                 raise
@@ -99,6 +96,22 @@ class Doctor(upgradecheck.UpgradeCommands):
             self._broken = True
             text = errors.one_line(f"unexpected {type(error).__name__}: {error} (--debug shows where)")
             return Result(Code.FAILURE, text)
+
+
+def examine(check: Check, host: HostInspection) -> Result:
+    """Run one check on a host that it is for; return its row's code and details."""
+    if check.roles and not check.roles & host.roles:
+        return _not_applicable(f"this host is not {' or '.join(sorted(check.roles))}")
+    try:
+        passed = check.look(host)
+    except Finding as finding:
+        return Result(finding.code, str(finding))
+    except errors.FpgaError as error:
+        return Result(Code.FAILURE, str(error))
+    except PermissionError as error:
+        finding = NotChecked(f"{error.filename} may not be read; run the doctor as root")
+        return Result(finding.code, str(finding))
+    return _not_applicable(passed.reason) if isinstance(passed, NotApplicable) else Result(Code.SUCCESS, passed)
 
 
 def _not_applicable(reason: str) -> Result:

@@ -21,6 +21,7 @@ from fpga_nova.fpga_nova_cli import main
 from fpga_nova.patcher import locate, record, series
 from fpga_nova.patcher.tree import State, Tree
 from tests.component.patcher.conftest import contents, patch_by_hand, sources
+from tests.support.long import LONG
 
 #: Steps tried of each command by default.
 FEW = 6
@@ -92,7 +93,7 @@ def killed_copies(action: str, start: pathlib.Path, directory: pathlib.Path, few
     total = int(counts.read_text())
     assert total > 30, "fewer steps than files: the kills do not reach what they should"
     steps = list(range(1, total + 1))
-    if not os.environ.get("FPGA_NOVA_LONG"):
+    if not LONG:
         chosen = random.Random(SEED)
         steps = [chosen.choice(steps[total * part // few : total * (part + 1) // few]) for part in range(few)]
     for step in steps:
