@@ -109,8 +109,8 @@ def examine(check: Check, host: HostInspection) -> Result:
     except errors.FpgaError as error:
         return Result(Code.FAILURE, str(error))
     except PermissionError as error:
-        finding = NotChecked(f"{error.filename} may not be read; run the doctor as root")
-        return Result(finding.code, str(finding))
+        unread = NotChecked(f"{error.filename} may not be read; run the doctor as root")
+        return Result(unread.code, str(unread))
     return _not_applicable(passed.reason) if isinstance(passed, NotApplicable) else Result(Code.SUCCESS, passed)
 
 
