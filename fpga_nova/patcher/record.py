@@ -18,6 +18,7 @@ import pathlib
 import shutil
 
 from fpga_nova import errors
+from fpga_nova.system import files
 
 #: Name of the record's directory inside Nova's package.
 DIRECTORY = ".fpga-nova"
@@ -136,7 +137,7 @@ def drop(nova: pathlib.Path) -> None:
     remove(directory / "record.json")
     if directory.is_dir():
         shutil.rmtree(directory)
-        _sync(nova)
+        files.sync_directory(nova)
 
 
 def digest(data: bytes) -> str:
@@ -166,14 +167,14 @@ def place(path: pathlib.Path, data: bytes, metadata: Metadata | None) -> None:
             os.utime(file.fileno(), ns=(metadata.mtime_ns, metadata.mtime_ns))
         os.fsync(file.fileno())
     temporary.replace(path)
-    _sync(path.parent)
+    files.sync_directory(path.parent)
 
 
 def remove(path: pathlib.Path) -> None:
     """Remove a file, if it is there, durably."""
     if path.exists():
         path.unlink()
-        _sync(path.parent)
+        files.sync_directory(path.parent)
 
 
 def sweep(path: pathlib.Path) -> None:
@@ -183,11 +184,3 @@ def sweep(path: pathlib.Path) -> None:
 
 def _temporary(path: pathlib.Path) -> pathlib.Path:
     return path.with_name(f".{path.name}.fpga-nova")
-
-
-def _sync(directory: pathlib.Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -17,13 +17,12 @@ import pathlib
 import re
 import shutil
 import signal
-import stat
 import subprocess
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import IO
 
 from fpga_nova import errors
-from fpga_nova.system import locks, scratch
+from fpga_nova.system import locks, scratch, trusted_paths
 from fpga_nova.system.bounded_output import BoundedOutput
 
 #: The directories in which executables are looked for by name, and the PATH of a tool.
@@ -87,11 +86,8 @@ class Tool:
         path = shutil.which(self._command, path=SEARCH_PATH)
         if path is None:
             raise errors.ConfigurationInvalid(f"[fpga] {self._option}: no executable {self._command!r}")
-        state = os.stat(path)  # noqa: PTH116 - `path` is text
-        if os.geteuid() == 0 and (state.st_uid != 0 or state.st_mode & (stat.S_IWGRP | stat.S_IWOTH)):
-            raise errors.ConfigurationInvalid(
-                f"[fpga] {self._option}: {path} can be changed by others than root, so root does not run it"
-            )
+        if os.geteuid() == 0:
+            trusted_paths.require(pathlib.Path(path), self._option)
         return path
 
     def call(
