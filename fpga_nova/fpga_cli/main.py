@@ -22,15 +22,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     try:
         code = _run(arguments)
-    except SystemExit:  # argparse, after --help and wrong usage
-        _flush_stdout()
+    except SystemExit as end:  # argparse, after --help and wrong usage
+        if not _flush_stdout() and not end.code:
+            return errors.OUTPUT_CLOSED
         raise
     except errors.FpgaError as error:
         code = _fail(str(error), error)
     except KeyboardInterrupt as error:
         code = _fail("interrupted", error)
     except Exception as error:
-        if isinstance(error, BrokenPipeError) and not _flush_stdout():
+        if isinstance(error, BrokenPipeError) and _stdout_has_no_reader():
+            _discard(sys.stdout.fileno())
             return errors.OUTPUT_CLOSED
         if "--debug" in arguments:
             raise
@@ -81,6 +83,14 @@ def _flush_stdout() -> bool:
         _discard(sys.stdout.fileno())
         return False
     return True
+
+
+def _stdout_has_no_reader() -> bool:
+    import select
+
+    poll = select.poll()
+    poll.register(sys.stdout.fileno(), 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))  # poll(2): the reading end of the pipe is closed
 
 
 def _discard(descriptor: int) -> None:

@@ -91,7 +91,7 @@ class Server(http.server.ThreadingHTTPServer):
 def serving(content: bytes):
     """Give a running server."""
     with Server(content) as server:
-        thread = threading.Thread(target=server.serve_forever)
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         try:
             yield server

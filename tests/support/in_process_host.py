@@ -29,6 +29,9 @@ class Result(NamedTuple):
 class InProcessHost(Host):
     """A compute host's FPGA side in a directory, over simulated cards."""
 
+    def start(self, *arguments, **options):
+        raise NotImplementedError("a process needs tests.support.process_host")
+
     def run(self, *arguments: str | pathlib.Path, said: str | None = None) -> Result:
         """Run fpga-cli and return how it ended.
 

@@ -8,6 +8,8 @@ import uuid
 
 import pytest
 
+from fpga_nova.system import locks
+
 
 @pytest.fixture
 def region(host, core_archive):
@@ -16,9 +18,8 @@ def region(host, core_archive):
 
 def verify(host, code, *arguments):
     """Run verify; return what it printed by region, and stderr: it prints its findings also when it fails."""
-    process = host.start("verify", *arguments, "-f", "json")
-    out, err = process.communicate(timeout=60)
-    assert process.returncode == code, err
+    found, out, err = host.run("verify", *arguments, "-f", "json")
+    assert found == code, err
     return {entry["id"]: entry for entry in json.loads(out)}, err
 
 
@@ -106,14 +107,9 @@ def test_quarantine_asks_no_card(host, region):
 
 
 def test_both_wait_for_the_work_in_progress(host, core_archive):
-    host.configure(sim_cards="a:board1:1", lock_timeout="1")
-    host.cli("status")
-    region = host.regions()[0]["id"]
-    host.fault("program", "slow 6")
-    burning = host.start("burn", "--file", core_archive)
-    while host.states() != ["programming"]:
-        assert burning.poll() is None
-    assert "is busy: waited 1 s" in host.cli("quarantine", region, "--reason", "now", code=1)
-    assert burning.wait(60) == 0
-    burning.communicate()
+    host.configure(sim_cards="a:board1:1", lock_timeout="0")
+    region = host.cli("burn", "--file", core_archive).strip()
+    with locks.hold(host.state_path / "locks" / f"{region}.lock"):
+        assert "is busy: waited 0 s" in host.cli("quarantine", region, "--reason", "now", code=1)
+        assert "is busy: waited 0 s" in verify(host, 1, region)[1]
     assert host.states() == ["programmed"]
