@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The name by which drivers of other packages import the contract of :mod:`fpga_nova.driver`."""
+"""The name by which other packages import the contract of :mod:`fpga_nova.driver`."""
 
 from __future__ import annotations
 

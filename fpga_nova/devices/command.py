@@ -1,20 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cards behind any executable that honours the contract of the first fpga-cli of 2016.
+"""Cards behind any executable that honours the contract of the first fpga-cli, of 2016.
 
-Its calls, as the README of that year's fpga-nova has them, with the path of a checked bitstream as what is burned::
+The calls are those in the README of that year's fpga-nova. `burn` gets the path of a checked bitstream::
 
     TOOL burn FILE    prints an id of at most 256 characters, exit 0; other codes: refused, the reason on stderr
     TOOL erase ID     prints nothing, exit 0; 33: no such region
     TOOL status       prints "Used regions: 1/2", exit 0; other codes: the card is not accessible
 
-The tool chooses its region by itself, so a region of ours is a place for one of its ids, and its whole card belongs
-to fpga-nova. Its stdout is the file that keeps the id: the id is there even if fpga-cli is killed while the tool runs.
+The tool chooses its region by itself, so a region of fpga-nova is a place for one of the tool's ids, and the whole
+card belongs to fpga-nova. The tool's stdout is the file that keeps the id: the id is there even if fpga-cli is killed
+while the tool runs.
 
-*Proof.* The contract has no read-back. What stands for one: a load is believed when the tool ended with 0, printed an
-id and counts at least as many used regions as it gave us ids; a blank, when it ended with 0 and counts no more than
-we know. One that lies in both is believed. Whether it loaded these bytes or others, nobody but the tool knows.
+*Proof.* The contract has no read-back. In its place, a load is believed when the tool ended with 0, printed an id and
+counts at least as many used regions as it gave ids; a blank, when the tool ended with 0 and counts no more used
+regions than there are ids. A tool that lies in both is believed. Only the tool knows which bytes it loaded.
 
-*Erase.* What `TOOL erase` does; what bits remain where, its vendor has to say.
+*Erase.* `TOOL erase` erases; its vendor has to say which bits remain where.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ class CommandDevice(Device):
         return cards
 
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
-        """Have the tool burn the file, and keep the id that it prints."""
+        """Let the tool burn the file, and keep the id that it prints."""
         assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
         entry = self._entry(region)
         with self._probed_card(entry).exclusive(self._patience):
@@ -95,27 +96,27 @@ class CommandDevice(Device):
                 raise errors.ProgrammingFailed(f"{entry['tool']} burn gave no usable id of its region")
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
-        """See that the tool's count of used regions agrees with the ids that it gave us."""
+        """Check that the tool's count of used regions agrees with the ids that it gave."""
         entry = self._entry(region)
         with self._probed_card(entry).exclusive(self._patience):
             used, _ = self._status(entry)
             known = sum(1 for path in self._probed_card(entry).directory.glob("id-*") if path.stat().st_size)
-            held = self._id(entry, region)
+            region_id = self._id(entry, region)
         if bitstream is None:
-            if held is not None or used > known:
+            if region_id is not None or used > known:
                 raise errors.ReadBackMismatch(f"the tool counts {used} used regions, and {known} of them are ours")
-        elif held is None or used < known:
+        elif region_id is None or used < known:
             raise errors.ReadBackMismatch(f"the tool counts {used} used regions, it gave ids of {known}")
 
     def erase(self, region: model.Region) -> None:
-        """Have the tool erase the region whose id it gave; with no id there is nothing to erase."""
+        """Let the tool erase the region by its id; without an id there is nothing to erase."""
         entry = self._entry(region)
         with self._probed_card(entry).exclusive(self._patience):
             self._status(entry)
-            held = self._id(entry, region)
-            if held is not None:
-                # 33 after a kill between its erase and ours of the id; verify has the last word.
-                self._tool(entry).call(["erase", held], errors.EraseFailed, accept=(0, _UNKNOWN_REGION))
+            region_id = self._id(entry, region)
+            if region_id is not None:
+                # 33 follows a kill between the tool's erase and the removal of the id; verify has the last word.
+                self._tool(entry).call(["erase", region_id], errors.EraseFailed, accept=(0, _UNKNOWN_REGION))
             self._id_path(entry, region).unlink(missing_ok=True)
 
     def endpoint(self, region: model.Region) -> model.Endpoint:
@@ -124,7 +125,7 @@ class CommandDevice(Device):
 
     @property
     def _patience(self) -> float:
-        """Seconds to wait for a card: as long as a call on another of its regions may take, and some more."""
+        """Seconds to wait for a card: the longest call on another of its regions, and lock_timeout."""
         return float(self.conf.command_timeout + self.conf.lock_timeout)
 
     def _entries(self) -> list[dict[str, str]]:
@@ -150,7 +151,7 @@ class CommandDevice(Device):
         return self._probed_card(entry).directory / f"id-{region.index}"
 
     def _id(self, entry: dict[str, str], region: model.Region) -> str | None:
-        """Return the id that the tool gave for `region`, if it is one that can be handed back to it."""
+        """Return the id that the tool gave for `region`; None if it cannot be handed back to the tool."""
         try:
             with self._id_path(entry, region).open("rb") as file:
                 text = file.read(4 * _LONGEST_ID + 2).decode(errors="replace").strip()

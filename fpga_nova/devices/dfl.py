@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intel and OFS cards on Linux's Device Feature List framework, loaded by OPAE's fpgaconf or fpgasupdate.
+"""Intel and OFS cards on Linux's Device Feature List framework, loaded by fpgaconf or fpgasupdate of OPAE.
 
-Found by what the kernel says (Documentation/fpga/dfl.rst "Device enumeration",
+Cards are found in what the kernel shows (Documentation/fpga/dfl.rst "Device enumeration",
 Documentation/ABI/testing/sysfs-platform-dfl-port, -dfl-fme, sysfs-class-fpga-region, drivers/fpga/fpga-region.c)::
 
     /sys/class/fpga_region/regionX/                        the base region: the one that holds a dfl-fme.N
@@ -12,17 +12,18 @@ Documentation/ABI/testing/sysfs-platform-dfl-port, -dfl-fme, sysfs-class-fpga-re
 A card is offered with one region, port 0: fpgaconf programs no other (opae-sdk tools/fpgaconf/fpgaconf.c: "currently,
 we don't support multiple slots").
 
-Loading, as opae-sdk's own fpgasupdate.py calls it: `fpgaconf --segment 0x0000 --bus 0x3b --device 0x00 --function 0x0
-FILE`; exit 0 is done, 4 "No suitable slots found." (the interface id differs), 1 to 5 other failures. Cards that take
-signed images only need `fpgasupdate FILE 0000:3b:00.0` (opae-sdk doc/src/fpga_tools/fpgasupdate/fpgasupdate.md).
+Images are loaded as opae-sdk's own fpgasupdate.py does it: `fpgaconf --segment 0x0000 --bus 0x3b --device 0x00
+--function 0x0 FILE`; exit 0 is done, 4 "No suitable slots found." (the interface id differs), 1 to 5 other failures.
+Cards that take signed images only need `fpgasupdate FILE 0000:3b:00.0` (opae-sdk
+doc/src/fpga_tools/fpgasupdate/fpgasupdate.md).
 
 *Proof.* `afu_id` read from the card must be the manifest's function id. It is an identity that the AFU itself gives,
-no comparison of bytes; those are covered by the CRC that the card checks (fpga_manager's "reconfig CRC error").
+not a comparison of bytes; those are covered by the CRC that the card checks (fpga_manager's "reconfig CRC error").
 
 *Erase.* The blank that the operator configured for the interface id is loaded, and proved by its afu_id. Partial
 reconfiguration writes every configuration bit of the region, with the contents of its block RAM. What remains: memory
-on the card beside the FPGA, unless the blank clears it, and what the static region keeps. A card for whose interface
-there is no blank is not offered.
+on the card beside the FPGA, unless the blank clears it, and the state of the static region. A card without a blank for
+its interface is not offered.
 """
 
 from __future__ import annotations
@@ -127,7 +128,7 @@ class DflDevice(Device):
         self._load(region, self._blank(region)["file"], errors.EraseFailed)
 
     def endpoint(self, region: model.Region) -> model.Endpoint:
-        """Return the card's first virtual function, which carries the port where there is one, else the port's node."""
+        """Return the first virtual function, which then carries the port; without one, the port's node."""
         address = sysfs.card_address(region)
         function = sysfs.pci_address(sysfs.pci_device(self._sysfs, address) / "virtfn0")
         if function is not None:
@@ -140,7 +141,7 @@ class DflDevice(Device):
         return pathlib.Path(self.conf.dfl_sysfs)
 
     def _bases(self) -> Iterator[pathlib.Path]:
-        """Give the base regions: those with a management engine."""
+        """Yield the base regions: those with a management engine."""
         for path in sorted((self._sysfs / "class/fpga_region").glob("region*")):
             if any(path.glob("dfl-fme.*")):
                 yield path

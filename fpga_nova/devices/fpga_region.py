@@ -1,21 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 """FPGAs of boards and SoCs under Linux's fpga_manager and fpga_region classes.
 
-What the kernel says (Documentation/ABI/testing/sysfs-class-fpga-manager and sysfs-class-fpga-region)::
+The kernel shows (Documentation/ABI/testing/sysfs-class-fpga-manager and sysfs-class-fpga-region)::
 
     /sys/class/fpga_manager/fpgaN/state      "operating" where the last load succeeded
     /sys/class/fpga_manager/fpgaN/status     words for what went wrong, where the manager has them
     /sys/class/fpga_region/regionN/compat_id the interface id, 32 hex digits, where the region has one
 
-Mainline has no way for user space to write to a manager (Documentation/driver-api/fpga): images come by device-tree
-overlays, whose application from user space is the vendor's kernel's business. So an executable of the operator's does
-it, in whatever way the board has::
+Mainline Linux does not let user space write to a manager (Documentation/driver-api/fpga): images come by device-tree
+overlays, and how user space applies those differs from one vendor's kernel to the next. So an executable of the
+operator does it, in the way of the board::
 
     HELPER program REGION FILE    loads FILE into the region with that name; exit 0, or another with the reason
     HELPER identify REGION        prints the UUID of the function that runs in it, read from the design itself
 
 *Proof.* The manager's state must be "operating" and its status empty, and what `identify` prints must be the
-manifest's function id. The kernel keeps no identity of what was loaded, so that is as good as the helper and the
+manifest's function id. The kernel keeps no identity of what was loaded, so the proof is as good as the helper and the
 identification register of the design that it reads.
 
 *Erase.* The blank that the operator configured is loaded by the helper, and proved by its own UUID. A full image
@@ -98,14 +98,14 @@ class FpgaRegionDevice(Device):
         return cards
 
     def program(self, region: model.Region, bitstream: model.Bitstream) -> None:
-        """Have the helper load the image."""
+        """Let the helper load the image."""
         assert bitstream.path is not None  # noqa: S101 - the contract of Device.program
         entry = self._entry(region)
         identity.expected_by_function_id(bitstream, entry["blank_function"])
         self._load(entry, str(bitstream.path.absolute()), errors.ProgrammingFailed)
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
-        """Look at the manager's state, and compare what the design says it is."""
+        """Check the manager's state, and compare the UUID by which the design identifies itself."""
         entry = self._entry(region)
         expected = identity.expected_by_function_id(bitstream, entry["blank_function"])
         with self._exclusive(entry):
@@ -116,7 +116,7 @@ class FpgaRegionDevice(Device):
             raise errors.ReadBackMismatch(f"the region identifies itself as {held or 'nothing'}, not {expected}")
 
     def erase(self, region: model.Region) -> None:
-        """Have the helper load the blank."""
+        """Let the helper load the blank."""
         entry = self._entry(region)
         self._load(entry, entry["blank"], errors.EraseFailed)
 
@@ -154,11 +154,11 @@ class FpgaRegionDevice(Device):
 
     @property
     def _patience(self) -> float:
-        """Seconds to wait for a manager: as long as a call for another of its regions may take, and some more."""
+        """Seconds to wait for a manager: the longest call for another of its regions, and lock_timeout."""
         return float(self.conf.fpga_region_timeout + self.conf.lock_timeout)
 
     def _exclusive(self, entry: dict[str, str]) -> contextlib.AbstractContextManager[None]:
-        """Hold the manager: it serves its regions one after the other, and fails who comes second with EBUSY."""
+        """Hold the manager: it serves one region at a time and answers EBUSY to a second load."""
         return ProbedCard(self.state_path / "fpga_region" / entry["manager"]).exclusive(self._patience)
 
     def _load(self, entry: dict[str, str], path: str, failure: type[errors.FpgaError]) -> None:

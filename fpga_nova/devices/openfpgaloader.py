@@ -1,15 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-"""FPGAs at a JTAG cable, loaded by openFPGALoader: every board and cable that it reaches by JTAG.
+"""FPGAs at a JTAG cable, loaded by openFPGALoader.
 
-A card is one whole FPGA; its bitstream goes to its configuration memory (SRAM), never to a flash.
+Every board and cable that the tool reaches by JTAG is a card. A card is one whole FPGA; its bitstream goes to its
+configuration memory (SRAM), never to a flash.
 
 *Proof.* openFPGALoader (0.10 and later, measured) ends with 0 when DONE stays low, when the file is shorter than its
-header says, and when an SVF file is not there. So the FPGA is asked: the tool plays a small SVF file that compares
-what the FPGA answers as its USERCODE, a 32-bit word that its bitstream gave it, and, on Xilinx, the DONE bit; of that
-the tool's exit code and its words `end of SVF file` tell. A bitstream for these cards must therefore be built with a
+header says, and when an SVF file is not there. So the FPGA is asked: the tool plays a small SVF file that compares the
+USERCODE that the FPGA answers, a 32-bit word that its bitstream gave it, and, on Xilinx, the DONE bit; the tool's exit
+code and its words `end of SVF file` give the result. A bitstream for these cards must therefore be built with a
 USERCODE of its own (Vivado: BITSTREAM.CONFIG.USERID, which the header of a .bit names; in formats without a header it
-must be the first 8 hex digits of the function's UUID). This is an identity, no comparison of bytes: those are covered
-by the CRC that the FPGA itself checks before it raises DONE.
+must be the first 8 hex digits of the function's UUID). This is an identity, not a comparison of bytes: those are
+covered by the CRC that the FPGA itself checks before it raises DONE.
 
 The instructions and their sources: Xilinx 7 series and UltraScale with a 6-bit instruction register: UG470 table 6-3
 and 6-4, UG570 table 6-3; Lattice ECP5, MachXO2/3, CrossLink-NX: FPGA-TN-02039 (LSC USERCODE, 0xC0); Gowin: UG290
@@ -18,7 +19,7 @@ card with one is refused, as is one on SPI or DFU.
 
 *Erase.* The blank that the operator configured, a bitstream with its own USERCODE, is loaded, and proved in the same
 way. Loading clears all configuration memory and block RAM of the FPGA first. What remains: memory chips beside the
-FPGA, and its flash, which nobody here writes but which a core could. A card without a blank is refused.
+FPGA, and its flash, which fpga-nova never writes but a core could. A card without a blank is refused.
 """
 
 from __future__ import annotations
@@ -73,19 +74,19 @@ _DETECTED = re.compile(
 )
 
 #: For a manufacturer and the bits of its instruction register: the line that loads USERCODE and checks what the
-#: instruction register captured, if that tells DONE. Sources: see the module's docstring.
+#: instruction register captured, if DONE is part of that. Sources: see the module's docstring.
 _LOAD_USERCODE = {
     ("xilinx", "6"): "SIR 6 TDI (08) TDO (21) MASK (23);",
     ("lattice", "8"): "SIR 8 TDI (C0);",
     ("Gowin", "8"): "SIR 8 TDI (13);",
     ("altera", "10"): "SIR 10 TDI (007);",
 }
-#: As src/progressBar.cpp of openFPGALoader tells how far a load is, about once a second.
+#: The progress of a load as src/progressBar.cpp of openFPGALoader prints it, about once a second.
 _PERCENT = re.compile(rb"\] +(\d{1,3})\.\d\d%")
 
 _PLAYED = "end of SVF file"
 
-#: What FPGAs without a design, and designs without a USERCODE, answer.
+#: The USERCODE of an FPGA without a design, and of a design without a USERCODE.
 _TELLS_NOTHING = ("00000000", "ffffffff")
 
 #: JTAG numbers a part's revision in the top four bits (IEEE 1149.1), which a new stepping changes.
@@ -137,7 +138,7 @@ class OpenFpgaLoaderDevice(Device):
             self._load(entry, bitstream.path, errors.ProgrammingFailed)
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
-        """See that the FPGA runs, and that its USERCODE is that of the function, or of the blank."""
+        """Check that the FPGA runs and that its USERCODE is that of the core, or of the blank."""
         entry = self._entry(region)
         code = self._user_code(entry, bitstream)
         with self._probed_card(entry).exclusive(self._patience), scratch.directory(self.state_path) as directory:
@@ -162,7 +163,7 @@ class OpenFpgaLoaderDevice(Device):
         return model.Endpoint("pci", entry["pci"]) if "pci" in entry else model.Endpoint("devnode", entry["node"])
 
     def _user_code(self, entry: dict[str, str], bitstream: model.Bitstream | None) -> str:
-        """Return the USERCODE (8 hex digits) that the FPGA must show with `bitstream`, or with None the blank's."""
+        """Return the USERCODE, 8 hex digits, that the FPGA must show with `bitstream`; with None, the blank's."""
         blank = entry["blank_code"].removeprefix("0x")
         if entry.get("format", "bit") == "bit":
             code = identity.expected_by_header(self._record(entry), bitstream, blank, _user_id)
@@ -173,7 +174,7 @@ class OpenFpgaLoaderDevice(Device):
         return code
 
     def incompatibility(self, region: model.Region, header: formats.Header) -> str | None:
-        """See that the configuration data ask for the card's IDCODE, which the FPGA itself would refuse without."""
+        """Check that the configuration data ask for the card's IDCODE; the FPGA itself refuses another one."""
         wanted = self._entry(region)["idcode"]
         if header.idcode is None or not (header.idcode ^ int(wanted, 16)) & _WITHOUT_REVISION:
             return None
@@ -181,7 +182,7 @@ class OpenFpgaLoaderDevice(Device):
 
     @property
     def _patience(self) -> float:
-        """Seconds to wait for a card: as long as somebody's look at it may take, and some more."""
+        """Seconds to wait for a card: the longest probe by another process, and lock_timeout."""
         return PROBE_TIMEOUT + float(self.conf.lock_timeout)
 
     def _entries(self) -> list[dict[str, str]]:
@@ -216,7 +217,7 @@ class OpenFpgaLoaderDevice(Device):
         return arguments
 
     def _detect(self, entry: dict[str, str], timeout: float | None = None) -> str:
-        """Return the SVF line that loads USERCODE into the card's FPGA, which is seen to be the one configured."""
+        """Check that the card's FPGA is the configured one; return the SVF line that loads its USERCODE."""
         result = self._tool().call([*self._arguments(entry), "--detect"], errors.DeviceNotAccessible, timeout=timeout)
         wanted = int(entry["idcode"], 16) & _WITHOUT_REVISION
         for index, idcode, manufacturer, length in _DETECTED.findall(result.stdout):
@@ -234,14 +235,14 @@ class OpenFpgaLoaderDevice(Device):
     def _load(self, entry: dict[str, str], path: pathlib.Path, failure: type[errors.FpgaError]) -> None:
         form = entry.get("format", "bit")
         with scratch.directory(self.state_path) as directory:
-            # openFPGALoader goes by the file's name, and would play as SVF, or write to flash, whatever is named so.
+            # openFPGALoader goes by the file's name: it would play a core named .svf, or write one to flash.
             (directory / f"bitstream.{form}").symlink_to(path.absolute())
             arguments = [*self._arguments(entry), "--write-sram", f"bitstream.{form}"]
             self._tool().call(arguments, failure, directory=directory, on_output=self._report_progress)
 
-    def _report_progress(self, said: bytes) -> None:
-        """Report what the tool says of its progress."""
-        for percent in _PERCENT.findall(said)[-1:]:
+    def _report_progress(self, output: bytes) -> None:
+        """Report the percentage that the tool printed last."""
+        for percent in _PERCENT.findall(output)[-1:]:
             self.report(min(int(percent), 100), 100)
 
 

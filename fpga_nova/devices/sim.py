@@ -1,17 +1,17 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated card: a region is a file, and the card does wrong whatever it is told to.
+"""The simulated card: a region is a file, and the card fails on request.
 
-For tests of everything around a card. Nothing is computed; for a card that computes see the soft FPGA. A fault is told
-by a file `<state_path>/sim/NAME/fault-WHEN` (WHEN: program, verify, erase) whose text is one of::
+It is for tests of everything around a card. It computes nothing; for a card that computes see the soft FPGA. A file
+`<state_path>/sim/NAME/fault-WHEN` (WHEN: program, verify, erase) asks for a fault. Its text is one of::
 
-    fail WORDS     the tool says WORDS and gives up
-    kill           the process is killed (SIGKILL) before anything is done
+    fail WORDS     it fails with the message WORDS
+    kill           the process is killed (SIGKILL) before it does anything
     kill-after     the process is killed when all is done
     corrupt        (program) the region gets other bytes than it was given; (erase) it keeps its bytes
     slow SECONDS   it takes that long
-    wait PATH      it waits until somebody has opened the FIFO at PATH for writing, and closed it
+    wait PATH      it waits until another process has opened the FIFO at PATH for writing, and closed it
 
-A fault stays until its file is removed. A card is pulled by removing `<state_path>/sim/NAME`.
+A fault stays until its file is removed. Removing `<state_path>/sim/NAME` pulls the card.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from fpga_nova import errors, model
 from fpga_nova.devices.common import card_list
 from fpga_nova.driver import Device
 
-#: Bytes that are copied at once.
+#: Bytes that are copied in one call.
 _PIECE = 1 << 20
 
 
@@ -71,7 +71,7 @@ class SimDevice(Device):
         self._leave(fault)
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
-        """Compare the region's file with the bitstream's SHA-256, or see that there is none."""
+        """Compare the region's file with the bitstream's SHA-256, or check that there is no file."""
         fault = self._enter(region, "verify")
         memory = self._memory(region)
         held = _sha256(memory) if memory.exists() else None
@@ -91,7 +91,7 @@ class SimDevice(Device):
         return model.Endpoint("devnode", str(self._memory(region)))
 
     def loss_reason(self, region: model.Region) -> str | None:
-        """See whether the region's file is there."""
+        """Return a reason if the region's file is gone."""
         return None if self._memory(region).exists() else f"the memory of region {region.id} is empty"
 
     def _memory(self, region: model.Region) -> pathlib.Path:

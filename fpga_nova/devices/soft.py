@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The soft FPGA's driver: cards that the operator names, regions that run real iCE40 bitstreams on the host.
+"""Driver of the soft FPGA, whose regions run real iCE40 bitstreams on the host.
 
-A card is there while its directory `<state_path>/soft/NAME` is there: to remove the directory pulls the card, to make
-it again puts the card back (:func:`fpga_nova.devices.common.card_list.plug_directory`).
+The operator names the cards. A card is there while its directory `<state_path>/soft/NAME` exists: removing it pulls
+the card, making it again puts the card back (:func:`fpga_nova.devices.common.card_list.plug_directory`).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from fpga_nova.system import locks
 
 VENDOR = "lattice"
 
-#: Bytes of the largest bitstream that is looked at: that of an HX8K has 135,100, and a comment.
+#: Bytes of the largest bitstream that is read: that of an HX8K has 135,100, and a comment.
 MAX_BITSTREAM = 1 << 20
 
 
@@ -37,27 +37,23 @@ class SoftDevice(Device):
         cfg.ListOpt(
             "soft_cards",
             default=[],
-            help="""
-Soft FPGA cards of this host, each NAME:BOARD:REGIONS, for example `fpga0:soft-hx1k:2,fpga1:soft-hx8k:1`. A name is
-lower-case letters, digits and hyphens; a board is soft-hx1k or soft-hx8k; a card has 1 to 64 regions. Read by fpga-cli.
-""",
+            help="Soft FPGA cards of this host, each NAME:BOARD:REGIONS, for example "
+            "`fpga0:soft-hx1k:2,fpga1:soft-hx8k:1`. A name is lower-case letters, digits and hyphens; a board is "
+            "soft-hx1k or soft-hx8k; a card has 1 to 64 regions. Read by fpga-cli.",
         ),
         cfg.StrOpt(
             "soft_user",
             default="nobody",
-            help="""
-User that a soft region's bitstream is decoded and run as, where fpga-cli runs as root. Never root; best a user that
-nothing else on the host runs as. Read by fpga-cli.
-""",
+            help="User that decodes and runs the bitstream of a soft region where fpga-cli runs as root. It is never "
+            "root. Choose a user that nothing else on the host runs as, and that can read the Python of fpga-cli. "
+            "Read by fpga-cli.",
         ),
         cfg.IntOpt(
             "soft_cycle_limit",
             default=10_000_000,
             min=1000,
-            help="""
-Clock cycles that the core of a soft region may run without taking or giving a byte; then its connection is closed and
-the core is reset. Read by fpga-cli.
-""",
+            help="Clock cycles that the core of a soft region may run without taking or giving a byte; then its "
+            "connection is closed and the core is reset. Read by fpga-cli.",
         ),
         cfg.IntOpt(
             "soft_frame_limit",
@@ -84,21 +80,21 @@ the core is reset. Read by fpga-cli.
         board, soft = self._board(region), self._region(region)
         self._check_power(region, soft)
         soft.check_paths()
-        who = confinement.account_of(self.conf.soft_user)
+        account = confinement.account_of(self.conf.soft_user)
         gid = self._endpoint_gid()
         try:
             content = _read(bitstream)
             soft.make()
             soft.stop()
-            fabric = fabric_cache.FabricCache(self.state_path / "cache" / "fabrics", who).fabric(board, content)
+            fabric = fabric_cache.FabricCache(self.state_path / "cache" / "fabrics", account).fabric(board, content)
             soft.write_configuration(content)
             soft.start(
                 region_server.ServerOptions(
                     directory=str(soft.directory),
                     fabric=str(fabric.path),
                     sha256=fabric.sha256,
-                    uid=who.uid,
-                    gid=who.gid,
+                    uid=account.uid,
+                    gid=account.gid,
                     cycle_limit=self.conf.soft_cycle_limit,
                     frame_limit=self.conf.soft_frame_limit,
                     locks=locks.descriptors(),
@@ -106,7 +102,7 @@ the core is reset. Read by fpga-cli.
             )
             soft.publish(gid)
         except (errors.FpgaError, OSError) as exc:
-            # Nothing runs and nothing listens after a failure; should even that fail, the first reason is told.
+            # After a failure nothing runs and nothing listens. If that fails as well, the first reason is raised.
             with contextlib.suppress(errors.FpgaError, OSError):
                 self._blank(region, soft)
             if isinstance(exc, errors.ProgrammingFailed):
@@ -114,7 +110,7 @@ the core is reset. Read by fpga-cli.
             raise errors.ProgrammingFailed(f"the soft region cannot be programmed: {exc}") from exc
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
-        """Compare with the running fabric's own configuration memory; see that a blank region has no fabric at all."""
+        """Compare the bitstream with the running fabric's own configuration memory; a blank region has no fabric."""
         soft = self._region(region)
         self._check_power(region, soft)
         if bitstream is None:
@@ -143,14 +139,14 @@ the core is reset. Read by fpga-cli.
         return model.Endpoint("unix", str(self._region(region).endpoint))
 
     def incompatibility(self, region: model.Region, header: formats.Header) -> str | None:
-        """See that the bitstream fills the configuration memory of the board's part."""
+        """Check that the bitstream fills the configuration memory of the board's part."""
         board = self._board(region)
         if header.part in (None, board.device):
             return None
         return f"it is for {PARTS.get(header.part or '', header.part)}, board {board.name} has {board.part}"
 
     def loss_reason(self, region: model.Region) -> str | None:
-        """See whether the region's server lives."""
+        """Return a reason if the region's server has ended."""
         return "the region's server has ended" if self._region(region).server_pid() is None else None
 
     # inner parts
@@ -171,7 +167,7 @@ the core is reset. Read by fpga-cli.
             raise errors.ProgrammingFailed(f"there is no soft board {wanted.board!r}") from None
 
     def _check_power(self, wanted: model.Region, soft: region_process.SoftRegion) -> None:
-        """See that the card is there; a region of a pulled card loses its configuration.
+        """Check that the card is there; a region of a pulled card loses its configuration.
 
         :raises fpga_nova.errors.DeviceNotAccessible: it is not
         """

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""AMD/Xilinx Alveo cards under XRT, by its xbutil.
+"""AMD/Xilinx Alveo cards under XRT, through its xbutil.
 
-What is called, and what it answers (XRT src/runtime_src/doc/toc/xbutil.rst; the reports' sources are named)::
+These calls are made, and answered with these fields (XRT src/runtime_src/doc/toc/xbutil.rst; the reports' sources are
+named)::
 
     xbutil examine --format JSON --output FILE
         system.host.devices[]: bdf, vbnv, is_ready          (core/tools/common/XBUtilities.cpp get_available_devices)
@@ -10,18 +11,18 @@ What is called, and what it answers (XRT src/runtime_src/doc/toc/xbutil.rst; the
     xbutil program --device BDF --user FILE
     xbutil reset --device BDF --force
 
-All end with 0, or with 1 and their reason on stderr (core/tools/xbutil2/xbutil.cpp); property trees write every value
-of their JSON as text. The interface id is the last line of `interface_uuids` of the user function in sysfs (XRT's
-xocl userpf sysfs): of a shell in two stages, that of the stage which user images are linked against. XILINX_XRT is
-set for the tool to the directory above its own, as XRT's setup.sh does.
+All calls end with 0, or with 1 and their reason on stderr (core/tools/xbutil2/xbutil.cpp); property trees write every
+value of their JSON as text. The interface id is the last line of `interface_uuids` of the user function in sysfs (XRT's
+xocl userpf sysfs): of a shell in two stages, that of the stage which user images are linked against. XILINX_XRT is set
+for the tool to the directory above its own, as XRT's setup.sh does.
 
-*Proof.* The UUID of the xclbin that the card's driver says it holds must be the one in the file's header, the identity
-of that very build (`xclbinutil --info` shows it). There is no comparison of bytes.
+*Proof.* The UUID of the xclbin that the card's driver reports must be the one in the file's header, the identity of
+that very build (`xclbinutil --info` shows it). Bytes are not compared.
 
-*Erase.* The blank that the operator configured for the platform, an xclbin with no kernels in it, is loaded and
-proved by its UUID; with `xrt_reset`, the card is reset before. The dynamic region's configuration and block RAM are
+*Erase.* The blank that the operator configured for the platform, an xclbin with no kernels in it, is loaded and proved
+by its UUID; with `xrt_reset`, the card is reset before. The dynamic region's configuration and block RAM are
 overwritten. What remains: DDR and HBM on the card, whose contents neither a load nor a reset is documented to clear,
-unless the blank does. A card for whose platform there is no blank is not offered.
+unless the blank does. A card without a blank for its platform is not offered.
 """
 
 from __future__ import annotations
@@ -97,7 +98,7 @@ class XrtDevice(Device):
         self._load(region, str(bitstream.path.absolute()), errors.ProgrammingFailed)
 
     def verify(self, region: model.Region, bitstream: model.Bitstream | None) -> None:
-        """Compare the UUID of the xclbin that the card holds with the function's, or the blank's."""
+        """Compare the UUID of the xclbin on the card with that of the bitstream, or of the blank."""
         self._present(region)
         expected = self._build(region, bitstream)
         report = self._examine(
@@ -150,7 +151,7 @@ class XrtDevice(Device):
         self._tool().call(["program", "--device", sysfs.card_address(region), "--user", path], failure)
 
     def _listed(self, timeout: float) -> list[tuple[str, str]]:
-        """Return (PCI address, platform) of the cards that are ready; none, with a warning, if xbutil cannot tell."""
+        """Return (PCI address, platform) of the cards that are ready; none, and log a warning, if xbutil fails."""
         try:
             report = self._examine([], errors.DeviceNotAccessible, timeout)
         except errors.DeviceNotAccessible as error:
@@ -178,7 +179,7 @@ class XrtDevice(Device):
 
 
 def _node(tree: Any, *keys: str | int) -> Any:
-    """Return what is at `keys` of a JSON tree, None where the tree has another shape."""
+    """Return the value at `keys` of a JSON tree; None if the tree has another shape."""
     for key in keys:
         if isinstance(key, int):
             tree = tree[key] if isinstance(tree, list) and len(tree) > key else None

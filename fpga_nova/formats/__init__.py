@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bitstream formats: what a bitstream says of itself in its own header, one module a format.
+"""Readers of bitstream headers, one module for each format.
 
-Whoever holds a bitstream asks `identify` what it is, or the format that a manifest or a card calls for
-(``FORMATS["gbs"].read``) whether it is that. Files come from people who may mean harm: a reader takes bounded pieces of
-a seekable file, never all of it, and raises nothing but fpga_nova.errors.ArchiveInvalid about what it finds there (an
-OSError is the disk's, and goes through).
+`identify` finds the format of a bitstream; ``FORMATS["gbs"].read`` reads one as the format that a manifest or a card
+calls for. Files may be hostile: a reader takes bounded pieces of a seekable file, never all of it, and the only error
+that it raises for the content is fpga_nova.errors.ArchiveInvalid (an OSError comes from the disk and is not caught).
 """
 
 from __future__ import annotations
@@ -48,10 +47,10 @@ FORMATS = {
 
 
 def identify(file: IO[bytes]) -> Header | None:
-    """Read the header of a bitstream of whatever format; return None if it begins like none of them.
+    """Read the header of a bitstream of any format; return None if it begins like none of them.
 
     :param file: seekable binary file; its position is not kept
-    :raises fpga_nova.errors.ArchiveInvalid: it begins like one of them, and is broken
+    :raises fpga_nova.errors.ArchiveInvalid: it begins like one of them and is broken
     """
     head = Window(file, "unknown").head(HEAD_SIZE)
     for format in FORMATS.values():

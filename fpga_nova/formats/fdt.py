@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The properties of a flattened device tree, the form of some of an .xclbin's metadata.
+"""Reader of the properties of a flattened device tree, which an .xclbin has among its metadata.
 
 Source: Devicetree Specification v0.4, chapter 5, "Flattened Devicetree (DTB) Format": 5.2 header, 5.4 structure block,
 5.5 strings block.
@@ -16,9 +16,9 @@ _BEGIN_NODE, _END_NODE, _PROPERTY, _NOP, _END = 1, 2, 3, 4, 9
 
 
 def properties(blob: bytes) -> Iterator[tuple[str, bytes]]:
-    """Give (name, value) of every property of the tree, of whatever node.
+    """Yield (name, value) of every property of every node.
 
-    :raises ValueError: it is no such tree
+    :raises ValueError: it is not a flattened device tree; the text is what was expected
     """
     if len(blob) < _HEADER.size:
         raise ValueError("a device tree's header")

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intel/OPAE green bitstreams (.gbs): a GUID, the length of the metadata, the metadata in JSON, the configuration data.
+"""Intel/OPAE green bitstreams (.gbs): a GUID, metadata in JSON with its length, configuration data.
 
 Sources: opae-sdk, libraries/libbitstream/bitstream.h (`opae_bitstream_header`, OPAE_LEGACY_BITSTREAM_MAGIC),
 bitstream.c (the GUID, the versions), metadatav1.c (the fields and which of them are required), and
 python/packager/packager/metadata (constants.py: the GUID and its text; metadata.py: the length is little-endian).
-The format from before metadata came, which starts with the magic number alone, is deprecated there and not read here.
+The older format without metadata, which starts with the magic number, is deprecated there and not read here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _MAX_CLUSTERS = 64
 
 
 def matches(head: bytes) -> bool:
-    """Whether a file that starts so is a .gbs."""
+    """Whether a file with this beginning is a .gbs."""
     return head.startswith(_GUID)
 
 
@@ -70,7 +70,7 @@ def read(file: IO[bytes]) -> Header:
 
 
 class _Object:
-    """A JSON object whose members are asked for by name and type."""
+    """A JSON object whose members are read by name and type."""
 
     def __init__(self, window: Window, data: Any, name: str) -> None:
         self._window = window
@@ -83,7 +83,7 @@ class _Object:
         return key in self._data
 
     def get(self, key: str, kind: type) -> Any:
-        """Return a member that is there and of that type; JSON's true and false are no numbers."""
+        """Return the member `key`, which must be of type `kind`; JSON's true and false are not numbers."""
         value = self._data.get(key)
         if type(value) is not kind:
             raise self._wrong(f"{key} of type {kind.__name__}")
@@ -115,7 +115,7 @@ def _load(window: Window, data: bytes) -> Any:
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Two readers may take different ones of two equal keys: what is judged here has to be what the tool loads.
+    # Two readers may choose differently between two equal keys, and the card's tool must load what was judged here.
     result = dict(pairs)
     if len(result) != len(pairs):
         raise ValueError("a key stands twice in one object")

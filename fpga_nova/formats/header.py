@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The record of what a bitstream says of itself, the same for every format."""
+"""The record of a bitstream's header, the same for every format."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import dataclasses
 
 @dataclasses.dataclass(frozen=True)
 class Header:
-    """What a bitstream says of itself. A field that its format does not carry is None, or empty.
+    """The fields of a bitstream's header. A field that its format does not carry is None, or empty.
 
-    All of it is the file's own claim: it says what a bitstream was built for, not that it is what it says.
+    All of them are claims of the file: they name what a bitstream was built for and prove nothing.
 
     :param format: name of the format in `fpga_nova.formats.FORMATS`
     :param vendor: the FPGA's vendor as manifests spell it: ``lattice``, ``xilinx`` or ``intel``

@@ -6,7 +6,7 @@ Sources: Project IceStorm, "Bitstream File Format Documentation" (docs/format.ht
 to accept, which sizes of the configuration memory belong to which part, and the two zero bytes after each block.
 
 The function's UUID is a comment line ``function <uuid>``, the form that this project's own cores have. The comment lies
-outside of what the stream's CRC covers: an id there is a label, and no proof of what the part will do.
+outside of what the stream's CRC covers: an id there is a label, not a proof of what the part will do.
 """
 
 from __future__ import annotations
@@ -51,14 +51,14 @@ _FUNCTION = re.compile(rb"function +([!-~]+)", re.ASCII)
 
 
 def matches(head: bytes) -> bool:
-    """Whether a file that starts so is an iCE40 bitstream: the preamble, alone or behind a comment."""
+    """Whether a file with this beginning is an iCE40 bitstream: the preamble, alone or behind a comment."""
     return head.startswith(_PREAMBLE) or (head.startswith(_COMMENT) and _PREAMBLE in head)
 
 
 def read(file: IO[bytes]) -> Header:
     """Read a bitstream's commands, and check its CRC, that it fills all banks of a known part, and that it ends.
 
-    :raises fpga_nova.errors.ArchiveInvalid: it is none that a part would accept
+    :raises fpga_nova.errors.ArchiveInvalid: a part would not accept it
     """
     window = Window(file, NAME)
     if window.size > _MAX_SIZE:
@@ -81,7 +81,10 @@ def read(file: IO[bytes]) -> Header:
 
 
 def _function_id(window: Window, comment: bytes) -> str | None:
-    """Return the one function that the comment names. The tools put the comment's end anywhere, so that is no help."""
+    """Return the one function that the comment names.
+
+    The tools put the end mark of the comment anywhere, so the preamble ends it here.
+    """
     lines = (_FUNCTION.fullmatch(line) for line in comment.removeprefix(_COMMENT).split(b"\0"))
     ids = {uuids.canonical(match.group(1).decode("ascii")) for match in lines if match}
     if None in ids or len(ids) > 1:

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Intel/Altera raw binary files (.rbf): configuration data with no header, no name, no part and no function.
+"""Intel/Altera raw binary files (.rbf): configuration data without a header.
 
-Intel publishes no description of the data. What public sources tell of their beginning is no more than a family:
+They carry no name, no part and no function, and Intel publishes no description of the data. By public sources the
+beginning of a file names no more than a family:
 
 - ``62294895``, little-endian: the configuration firmware that leads a full bitstream of the families with a secure
   device manager, in blocks of 4 KiB (U-Boot, the comment at CMF_MAGIC in the header of socfpga's RSU code);
@@ -9,7 +10,7 @@ Intel publishes no description of the data. What public sources tell of their be
   10, in the file's first or second 32-bit word (U-Boot, drivers/fpga/socfpga_arria10.c, `get_rbf_image_info`, and
   FPGA_SOCFPGA_A10_RBF_* of its header);
 - 32 bytes ``ff``, then ``6a f7``: Cyclone IV and Cyclone 10 LP; 128 bytes ``ff``, then four ``6a``: Cyclone V. No
-  document says so; it is what Quartus wrote into the .rbf files of openFPGALoader's package (0.10).
+  document states this; Quartus wrote it into the .rbf files of openFPGALoader's package (0.10).
 
 Other families and partial bitstreams begin otherwise: a manifest is then all that is known of such a file.
 """
@@ -32,14 +33,14 @@ _CYCLONE_5 = b"\xff" * 128 + b"\x6a" * 4
 
 
 def matches(head: bytes) -> bool:
-    """Whether a file that starts so is surely an .rbf; one that does not may still be one."""
+    """Whether a file with this beginning is surely an .rbf; one with another beginning may still be one."""
     return _family(head) is not None
 
 
 def read(file: IO[bytes]) -> Header:
-    """Tell what can be told of a file that somebody says is an .rbf.
+    """Read the little that a file which is declared an .rbf shows.
 
-    :raises fpga_nova.errors.ArchiveInvalid: it is empty, or cut off where that can be seen
+    :raises fpga_nova.errors.ArchiveInvalid: it is empty, or visibly cut off
     """
     window = Window(file, NAME)
     if window.size == 0:

@@ -11,7 +11,7 @@ from fpga_nova import errors
 #: Most bytes that a reader asks a file for in one call, so that memory does not grow with what a header claims.
 MAX_READ = 1 << 16
 
-#: How much of a file's beginning tells its format; the longest is an iCE40 file's comment, see `ice40.py`.
+#: Bytes of a file's beginning that identify its format; the longest is an iCE40 file's comment, see `ice40.py`.
 HEAD_SIZE = 4096
 
 
@@ -20,7 +20,7 @@ class Window:
 
     Its offsets count from its own beginning; messages name the offset in the file.
 
-    :param format: what to call the format in messages
+    :param format: name of the format, for messages
     """
 
     def __init__(self, file: IO[bytes], format: str, start: int = 0, size: int | None = None) -> None:
@@ -32,8 +32,8 @@ class Window:
     def read(self, offset: int, size: int, what: str) -> bytes:
         """Return `size` bytes, at most MAX_READ, from `offset`.
 
-        :param what: what they are, for the message
-        :raises fpga_nova.errors.ArchiveInvalid: the window has not that many
+        :param what: name of these bytes, for the message
+        :raises fpga_nova.errors.ArchiveInvalid: the window is shorter
         """
         self.require(offset, size, what)
         if size > MAX_READ:
@@ -45,22 +45,22 @@ class Window:
         return data
 
     def chunks(self, offset: int, size: int, what: str) -> Iterator[bytes]:
-        """Give `size` bytes from `offset` in pieces of at most MAX_READ.
+        """Yield `size` bytes from `offset` in pieces of at most MAX_READ.
 
-        :raises fpga_nova.errors.ArchiveInvalid: the window has not that many
+        :raises fpga_nova.errors.ArchiveInvalid: the window is shorter
         """
         self.require(offset, size, what)
         for at in range(offset, offset + size, MAX_READ):
             yield self.read(at, min(MAX_READ, offset + size - at), what)
 
     def head(self, size: int = HEAD_SIZE) -> bytes:
-        """Return the first `size` bytes, or all that there are."""
+        """Return the first `size` bytes, or all if there are fewer."""
         return self.read(0, min(size, self.size), "data")
 
     def require(self, offset: int, size: int, what: str) -> None:
         """Check that the window has `size` bytes from `offset`.
 
-        :raises fpga_nova.errors.ArchiveInvalid: it has not
+        :raises fpga_nova.errors.ArchiveInvalid: it is shorter
         """
         if offset + size > self.size:
             raise self.invalid(offset, f"{size} bytes of {what}, {max(0, self.size - offset)} are there")
@@ -70,7 +70,7 @@ class Window:
         return Window(self._file, format, self._start + offset, size)
 
     def invalid(self, offset: int, expected: str) -> errors.ArchiveInvalid:
-        """Return the error that says what was expected where."""
+        """Return the error for an offset at which something else was expected."""
         return errors.ArchiveInvalid(f"{self.format} bitstream, offset {self._start + offset}: expected {expected}")
 
 

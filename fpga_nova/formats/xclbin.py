@@ -54,12 +54,12 @@ class Section:
 
 
 def matches(head: bytes) -> bool:
-    """Whether a file that starts so is an .xclbin."""
+    """Whether a file with this beginning is an .xclbin."""
     return head.startswith(_MAGIC)
 
 
 def read(file: IO[bytes]) -> Header:
-    """Read a container's header, its table of sections, and what the sections say of the part and the shell.
+    """Read a container's header, its table of sections, and the part and shell that the sections name.
 
     :raises fpga_nova.errors.ArchiveInvalid: a field is not what it should be, or a section is not inside the file
     """
@@ -120,9 +120,9 @@ def _platform(window: Window, data: bytes) -> str | None:
 
 
 def _part(window: Window, bits: list[Section]) -> str | None:
-    """Return the part of a .bit in the section BITSTREAM; what else may be there does not name its part."""
+    """Return the part of a .bit in the section BITSTREAM; other content of it does not name its part."""
     for section in bits:
-        if section.kind == _BITSTREAM and section.size:  # one that is empty may be said to lie anywhere
+        if section.kind == _BITSTREAM and section.size:  # an empty one may have any offset
             inner = window.within(section.offset, section.size, f"{NAME}'s {xilinx_bit.NAME}")
             if xilinx_bit.matches(inner.head()):
                 return xilinx_bit.read_window(inner).part

@@ -6,7 +6,7 @@ for the data Xilinx UG470, "7 Series FPGAs Configuration": tables "Type 1 Packet
 "Type 1 Packet Registers", and "Sync Word"; UltraScale's UG570 has the same.
 
 Field ``a`` holds the design's name and attributes: ``top;UserID=0XFFFFFFFF;Version=2018.3``. Vivado writes UserID (all
-ones if none was chosen). FUNCTION=<uuid> is no attribute of Vivado's; it is this project's way to label such a file.
+ones if none was chosen). FUNCTION=<uuid> is not an attribute of Vivado; it is this project's way to label such a file.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ _MANUFACTURER_MASK, _XILINX = 0xFFF, 0x093
 
 
 def matches(head: bytes) -> bool:
-    """Whether a file that starts so is a .bit."""
+    """Whether a file with this beginning is a .bit."""
     return head.startswith(_MAGIC)
 
 

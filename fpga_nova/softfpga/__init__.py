@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The soft FPGA: runs an iCE40 bitstream on the host, exactly as it stands in the file.
+"""The soft FPGA: runs an iCE40 bitstream on the host, exactly as it is in the file.
 
 ::
 

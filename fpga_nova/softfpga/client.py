@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The other end of a region's socket, for people and tests: one message, one answer.
+"""Client of a region's socket, for a shell and for tests: one message, one answer.
 
 `python -m fpga_nova.softfpga.client SOCKET < message > answer`
 """
@@ -17,8 +17,8 @@ def exchange(socket_path: str, data: bytes, timeout: float = 60.0) -> bytes:
     """Send `data` as one frame and return the answer's bytes.
 
     :param timeout: seconds that each step may take
-    :raises OSError: nobody serves there, it does not answer in time, or it closes the connection before the answer's
-        end (the reason is in the server's log then)
+    :raises OSError: no server listens there, it does not answer in time, or it closes the connection before the
+        answer's end (the reason is then in the server's log)
     """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connection.settimeout(timeout)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""How the soft FPGA starts its Python processes."""
+"""Argument vector and environment of the soft FPGA's Python processes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def argv(module: str, *arguments: str) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the whole environment of such a process: none of the caller's but where Python and the tools are."""
+    """Return the whole environment of such a process; of the caller's, only the PATH."""
     return {
         "PATH": os.environ.get("PATH", os.defpath),
         "PYTHONPATH": str(pathlib.Path(fpga_nova.__file__).resolve().parents[1]),

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`python -m fpga_nova.softfpga.server`: the name by which servers of regions run, see `runtime.region_server`."""
+"""`python -m fpga_nova.softfpga.server`: the name of a region's server process, see `runtime.region_server`."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ class Blanks:
     """The entries of one option.
 
     :param option: its name in [fpga]
-    :param key: the key that tells the kinds of cards from one another
+    :param key: the key for the kind of card
     :param by_kind: the value of that key -> the whole entry
     """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cards that are configured rather than found: the form of their list, and how one is pulled."""
+"""Lists of cards that are configured, not found: their form, and how a card is pulled."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _MOST_REGIONS = 64
 
 
 def parse(option: str, entries: Sequence[str], boards: Collection[str] | None = None) -> list[tuple[str, str, int]]:
-    """Read a list of NAME:BOARD:REGIONS; return (name, board, number of regions) of each.
+    """Return (name, board, number of regions) for each NAME:BOARD:REGIONS in a list.
 
     :param option: name of the option, for messages
-    :param boards: the boards that there are; None admits any
+    :param boards: the known boards; None admits any
     :raises fpga_nova.errors.ConfigurationInvalid: naming the entry
     """
     cards: dict[str, tuple[str, str, int]] = {}
@@ -40,10 +40,10 @@ def parse(option: str, entries: Sequence[str], boards: Collection[str] | None = 
 
 
 def plug_directory(directory: pathlib.Path, name: str) -> pathlib.Path:
-    """Return the directory that stands for the card being plugged in, making it when the card is first seen.
+    """Return the directory that exists while the card is plugged in; make it when the card is first seen.
 
-    Whoever removes that directory pulls the card; who makes it again plugs it in. A marker beside it remembers that
-    the card was seen, so that a pulled card is not plugged in by the next look.
+    Removing the directory pulls the card, making it again plugs the card in. A marker beside it records that the card
+    was seen, so that the next look does not plug a pulled card in.
     """
     path = directory / name
     marker = directory / f".seen-{name}"

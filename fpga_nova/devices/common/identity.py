@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The identity that a region must show when it is read back, for cards that say what runs in them."""
+"""The identity that a region must show when it is read back."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from fpga_nova import errors, formats, model
 
 
 def expected_by_function_id(bitstream: model.Bitstream | None, blank: str) -> str:
-    """Return the UUID that a region shows whose cores say their function's; with None, the blank's.
+    """Return the identity of a core that shows its function's UUID; with None, the blank's.
 
-    :raises fpga_nova.errors.ReadBackMismatch: nobody knows what it should show, or it is the blank's
+    :param blank: the blank's identity
+    :raises fpga_nova.errors.ReadBackMismatch: the function is unknown, or the identity is the blank's
     """
     if bitstream is None:
         return blank
     if bitstream.function_id is None:
-        raise errors.ReadBackMismatch("without a function id nobody knows what the region should show")
+        raise errors.ReadBackMismatch("without a function id it is unknown what the region should show")
     return _unlike_blank(bitstream.function_id, blank)
 
 
@@ -27,18 +28,21 @@ def expected_by_header(
     blank: str,
     read: Callable[[formats.Header], str | None],
 ) -> str:
-    """Return what a region shows whose bitstreams carry an identity in their header; with None, the blank's.
+    """Return the identity that a bitstream's header carries; with None, the blank's.
 
-    :param record: the file of :func:`write_record`, for a bitstream whose bytes are gone
-    :param read: takes the identity from a bitstream's header
-    :raises fpga_nova.errors.ReadBackMismatch: nobody knows what it should show, or it is the blank's
+    :param record: the file that :func:`write_record` wrote, for a bitstream whose bytes are gone
+    :param blank: the blank's identity
+    :param read: returns the identity that a header carries, None if it carries none
+    :raises fpga_nova.errors.ReadBackMismatch: the identity is unknown, or it is the blank's
     """
     if bitstream is None:
         return blank
     if bitstream.path is None:
         sha256, _, identity = record.read_text().partition(" ") if record.exists() else ("", "", "")
         if sha256 != bitstream.sha256:
-            raise errors.ReadBackMismatch("the bitstream's bytes are gone, so nobody knows what the region should show")
+            raise errors.ReadBackMismatch(
+                "the bitstream's bytes are gone, so it is unknown what the region should show"
+            )
         return identity
     try:
         with bitstream.path.open("rb") as file:
@@ -52,7 +56,9 @@ def expected_by_header(
 
 
 def write_record(record: pathlib.Path, bitstream: model.Bitstream, identity: str) -> None:
-    """Keep beside its SHA-256 what a bitstream shows: a fact about its bytes, which says nothing of what is loaded.
+    """Keep the identity of a bitstream with its SHA-256.
+
+    The record is a fact about the bitstream's bytes. It does not say what is loaded.
 
     :param record: a file of the region's own
     """

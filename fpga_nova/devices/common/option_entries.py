@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Options of drivers: such as describe one card or one blank each, as words KEY=VALUE, and a tool's time limit."""
+"""Options of drivers that describe a card or a blank as words KEY=VALUE, and a tool's time limit."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fpga_nova.system import uuids
 
 @dataclasses.dataclass(frozen=True)
 class Field:
-    """What a key's value may be: its form, what to call that form, and whether the key must be there."""
+    """The form of a key's value, the name of that form, and whether the key is required."""
 
     form: re.Pattern[str]
     meaning: str
@@ -43,7 +43,7 @@ IPV4 = _field(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d
 
 
 def read(option: str, texts: Sequence[str], fields: Mapping[str, Field]) -> list[dict[str, str]]:
-    """Return the entries of `option`, each as its words; the first of `fields` tells entries from one another.
+    """Return the entries of `option`, each as a dict of its words; the first of `fields` must be unique.
 
     :raises fpga_nova.errors.ConfigurationInvalid: naming the option and the word
     """
@@ -70,9 +70,9 @@ def read(option: str, texts: Sequence[str], fields: Mapping[str, Field]) -> list
 
 
 def entry_of_card(entries: Sequence[dict[str, str]], driver: str, card_id: str) -> dict[str, str]:
-    """Return the entry of the card `driver`:NAME, by its key `name`.
+    """Return the entry of the card with the id `driver`:NAME.
 
-    :raises fpga_nova.errors.DeviceNotAccessible: it is no longer there
+    :raises fpga_nova.errors.DeviceNotAccessible: it is not configured any more
     """
     for entry in entries:
         if card_id == f"{driver}:{entry['name']}":
@@ -81,7 +81,7 @@ def entry_of_card(entries: Sequence[dict[str, str]], driver: str, card_id: str) 
 
 
 def timeout_option(driver: str, default: int) -> cfg.IntOpt:
-    """Return the option that limits a call of the tool of `driver`."""
+    """Return the option for the seconds that a call of the tool of `driver` may take."""
     return cfg.IntOpt(
         f"{driver}_timeout",
         default=default,

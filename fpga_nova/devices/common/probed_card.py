@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Cards that only their tool can see: a file that stands for one being there, and one user at a time."""
+"""Cards that only their tool can see: a marker for the card's presence, and one user at a time."""
 
 from __future__ import annotations
 
@@ -11,24 +11,27 @@ from fpga_nova import errors, model
 from fpga_nova.devices.common import sysfs
 from fpga_nova.system import locks
 
-#: Seconds that a look at a card may take; a tool that hangs then must not hold up the whole host.
+#: Seconds that a probe of a card may take, so that a tool that hangs does not hold up the whole host.
 PROBE_TIMEOUT = 30
 
 
 class ProbedCard:
-    """One such card.
+    """A card that only its tool can see.
 
-    :param directory: a directory of its own in the state directory, as `status` after a reboot trusts what is there
+    :param directory: a directory of its own in the state directory, as `status` after a reboot trusts its content
     """
 
     def __init__(self, directory: pathlib.Path) -> None:
         self.directory = directory
-        #: is there exactly while the last look found the card; its text is what that look brought
+        #: Exists exactly while the last probe found the card; its text is what that probe returned.
         self.marker = directory / "present"
 
     def probe(self, look: Callable[[], str]) -> str | None:
-        """Return what `look` finds, None where it finds no card; while somebody works on the card, the last finding.
+        """Return what `look` returns, and None if it finds no card.
 
+        While another process works on the card, the last finding is returned.
+
+        :param look: asks the tool; raises DeviceNotAccessible if the card is not there
         :raises fpga_nova.errors.ConfigurationInvalid: from `look`
         """
         try:
@@ -62,16 +65,16 @@ class ProbedCard:
 
     @contextlib.contextmanager
     def exclusive(self, timeout: float) -> Iterator[None]:
-        """Hold the card: nobody else talks to it, not even to look.
+        """Hold the card: no other process talks to it, not even to probe it.
 
         :param timeout: seconds to wait for it
-        :raises fpga_nova.errors.DeviceNotAccessible: somebody else had it all the time
+        :raises fpga_nova.errors.DeviceNotAccessible: another process had it all the time
         """
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(locks.hold(self.directory / "lock", timeout))
             except locks.Busy:
                 raise errors.DeviceNotAccessible(
-                    f"card {self.directory.name} is busy: waited {timeout:g} s for who uses it"
+                    f"card {self.directory.name} is busy: another process has used it for {timeout:g} s"
                 ) from None
             yield

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What drivers read from sysfs, below a root that an option names."""
+"""Readers of sysfs, below a root that an option names."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PCI_ADDRESS = r"[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]"
 
 
 def root_option(driver: str) -> cfg.StrOpt:
-    """Return the option that says where `driver` finds sysfs."""
+    """Return the option for the directory at which `driver` finds sysfs."""
     return cfg.StrOpt(f"{driver}_sysfs", default="/sys", help="Where sysfs is mounted. Read by fpga-cli.")
 
 
 def attribute(path: pathlib.Path) -> str | None:
-    """Return the text of an attribute without its line's end; None where it is not there or cannot be read."""
+    """Return the text of an attribute without its line end; None if it cannot be read."""
     try:
         with path.open("rb") as file:
             return file.read(_PAGE).decode(errors="replace").strip()
@@ -33,7 +33,7 @@ def attribute(path: pathlib.Path) -> str | None:
 
 
 def pci_address(path: pathlib.Path) -> str | None:
-    """Return the PCI address ``dddd:bb:dd.f`` of the device whose directory (or link to it) `path` is, if it has one.
+    """Return the PCI address ``dddd:bb:dd.f`` of the device at `path`, a directory or a link; None if it has none.
 
     The kernel names a PCI device's directory by its address (Documentation/PCI/sysfs-pci.rst).
     """

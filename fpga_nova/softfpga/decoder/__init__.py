@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a bitstream to a shared object: iceunpack, asc, netlist, C, tcc; in a confined process."""
+"""From a bitstream to a shared object, in a confined process: iceunpack, asc, netlist, C, tcc."""

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reader of icestorm's .asc text, the unpacked form of an iCE40 bitstream.
+"""Parser of icestorm's .asc text, the unpacked form of an iCE40 bitstream.
 
-The text comes from a tenant's file by way of iceunpack, so nothing in it is taken on trust: only the statements of the
+The text comes from a tenant's file by way of iceunpack, so nothing in it is trusted: only the statements of the
 format's documentation (Project IceStorm, "The ASCII file format") are known, only digits are taken from them, and
 comments and symbols are skipped unread.
 """
@@ -41,7 +41,7 @@ class Tile:
 
 @dataclasses.dataclass
 class AscFile:
-    """What one .asc says. Positions are (x, y)."""
+    """The content of one .asc. Positions are (x, y)."""
 
     device: str = ""
     tiles: dict[tuple[int, int], Tile] = dataclasses.field(default_factory=dict)
@@ -51,9 +51,9 @@ class AscFile:
 
 
 def parse(text: str) -> AscFile:
-    """Return what `text` says.
+    """Return the content of an .asc text.
 
-    :raises fpga_nova.errors.ProgrammingFailed: it is not an .asc, or says something that no HX part has
+    :raises fpga_nova.errors.ProgrammingFailed: it is not an .asc, or has a statement that no HX part has
     """
     asc = AscFile()
     lines = iter(enumerate(text.split("\n"), start=1))
@@ -73,7 +73,7 @@ def parse(text: str) -> AscFile:
         elif statement == ".device" and len(arguments) == 1 and not asc.device:
             asc.device = arguments[0] if re.fullmatch("[a-z0-9]{1,8}", arguments[0]) else "?"
         elif statement == ".warmboot" and arguments in (["disabled"], ["enabled"]):
-            continue  # where the part looks for its next bitstream: no part of the fabric
+            continue  # where the part looks for its next bitstream: not a part of the fabric
         elif statement in _TILES:
             place = _place(number, arguments)
             if place in asc.tiles:

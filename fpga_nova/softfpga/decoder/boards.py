@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The boards that the soft FPGA stands for: their part, their pins, their blank.
+"""The boards of the soft FPGA: their part, their pins, their blank.
 
-A board's pin file (`boards/*.pcf`) is its contract: it says which pin carries which signal of the stream shell. A
-bitstream that was built with it runs in any region of that board.
+A board's pin file (`boards/*.pcf`) is its contract: it gives the pin of each signal of the stream shell. A bitstream
+that was built with it runs in any region of that board.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Board:
         return _pins(self.pin_file)
 
     def blank(self) -> bytes:
-        """Return the bitstream of the erased part: what icepack makes of an .asc whose tiles are all zero."""
+        """Return the bitstream of the erased part, which icepack makes of an .asc with all tiles zero."""
         return (DATA / f"{self.flag}.blank.bin").read_bytes()
 
 

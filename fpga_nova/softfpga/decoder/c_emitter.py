@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From a netlist to C: the whole fabric as one function for each clock edge.
+"""Emits a netlist as C: the whole fabric as one function for each clock edge.
 
 In an edge's function every net is computed once, in the order of dependence ("levelised"), from the registers' values
 before the edge; then all registers take their new values at once. Logic that only feeds registers with the same
@@ -20,8 +20,8 @@ from fpga_nova.softfpga.decoder.netlist_extractor import INPUTS, OUTPUTS
 
 #: Majority of three.
 _CARRY = 0xE8
-# Read at import: the translator gives its privileges up afterwards, and may then not be able to read its own files.
-_RUNTIME = pathlib.Path(__file__).with_name("stream_shell.c").read_text(encoding="ascii")
+# Read at import: afterwards the translator gives its privileges up, and may then be unable to read its own files.
+_STREAM_SHELL = pathlib.Path(__file__).with_name("stream_shell.c").read_text(encoding="ascii")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,7 +35,7 @@ class _Node:
 
 @dataclasses.dataclass
 class _Group:
-    """What happens at an edge under one condition: registers, or one port of a block RAM.
+    """The work of an edge under one condition: registers, or one port of a block RAM.
 
     :param number: its name in the C text
     :param controls: nets that are read at every edge: enables and resets
@@ -295,7 +295,7 @@ class _Emitter:
         for port in INPUTS:
             if port in self.fabric.inputs:
                 lines.append(f"i{self.fabric.inputs[port]} = {source_of[port]};")
-        lines += ["}", _RUNTIME]
+        lines += ["}", _STREAM_SHELL]
         lines.append(f"const unsigned long long fabric_config_size = {len(configuration)};")
         lines.append(f"const unsigned char fabric_config[{len(configuration)}] =")
         for start in range(0, len(configuration), 64):

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The part's map: which wire runs where, and which configuration bits join two wires.
+"""The map of a part: which wire runs where, and which configuration bits join two wires.
 
 The map is icestorm's own `icebox.py`, used as a library; only its tables and its wire tracing. The tracing of a whole
-bitstream is ours (`extract`): icebox_vlog's takes 1.5 s for an HX1K and 5 to 8 s for an HX8K, because it matches every
-pattern of every tile as sets of strings; here a tile is one integer and an empty tile costs nothing.
+bitstream is in `netlist_extractor`: icebox_vlog's takes 1.5 s for an HX1K and 5 to 8 s for an HX8K, because it matches
+every pattern of every tile as sets of strings; here a tile is one integer and an empty tile costs nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 from fpga_nova import errors
 from fpga_nova.softfpga.decoder import asc_parser
 
-#: A wire's piece in one tile: x, y, icestorm's name of it.
+#: A piece of a wire in one tile: x, y, icestorm's name for it.
 Segment = tuple[int, int, str]
 Position = tuple[int, int]
 
@@ -29,7 +29,7 @@ _BIT = re.compile(r"(!?)B(\d+)\[(\d+)\]")
 
 @functools.cache
 def icebox() -> ModuleType:
-    """Return icestorm's module, from beside its `icebox_vlog`.
+    """Return icestorm's module `icebox`, found from its command `icebox_vlog`.
 
     :raises fpga_nova.errors.ProgrammingFailed: icestorm is not installed
     """
@@ -69,19 +69,19 @@ class Chip:
         self._negclk: dict[int, int] = {}
 
     def check(self, bits: asc_parser.AscFile) -> None:
-        """Refuse tiles that the part does not have.
+        """Check that the part has all tiles of a bitstream.
 
-        :raises fpga_nova.errors.ProgrammingFailed: with the first one
+        :raises fpga_nova.errors.ProgrammingFailed: naming the first one that it lacks
         """
         for place, tile in bits.tiles.items():
             if self.kinds.get(place) != (tile.kind, tile.width):
-                raise errors.ProgrammingFailed(f"the bitstream has a {tile.kind} tile at {place} that the part has not")
+                raise errors.ProgrammingFailed(f"the bitstream has a {tile.kind} tile at {place} that the part lacks")
         for place in bits.ram_data:
             if self.kinds.get(place, ("", 0))[0] != "ramb":
-                raise errors.ProgrammingFailed(f"the bitstream has a block RAM at {place} that the part has not")
+                raise errors.ProgrammingFailed(f"the bitstream has a block RAM at {place} that the part lacks")
 
     def joined(self, place: Position, tile: asc_parser.Tile) -> list[tuple[str, str]]:
-        """Return the pairs of wires that `tile`, configured so, joins."""
+        """Return the pairs of wires that the configuration of `tile` joins."""
         database = self.ic.tile_db(*place)
         patterns = self._patterns.get(id(database))
         if patterns is None:
@@ -132,7 +132,7 @@ class Chip:
         return list(self.ic.gbufin_db())
 
     def extra_bit(self, bit: tuple[int, int, int]) -> tuple[str, ...]:
-        """Return what icestorm calls an extra bit, () if it does not know it."""
+        """Return icestorm's name for an extra bit, () if it has none."""
         return tuple(self.ic.extra_bits_db().get(bit, ()))
 
     def pll_type_bits(self) -> list[tuple[Position, int, int]]:

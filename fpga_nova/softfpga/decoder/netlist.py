@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a configured fabric is: look-up tables, carries, registers and block RAMs between numbered nets.
+"""The netlist of a configured fabric: look-up tables, carries, registers and block RAMs.
 
-Nets are integers; no name from a bitstream gets this far. Net 0 is constant 0, net 1 is constant 1.
+Nets are integers; no name from a bitstream gets into a netlist. Net 0 is constant 0, net 1 is constant 1.
 """
 
 from __future__ import annotations

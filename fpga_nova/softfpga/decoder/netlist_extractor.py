@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""From configuration bits to a netlist, for a board.
+"""Extracts a netlist from the configuration bits for a board.
 
-Works backwards from the output pins of the stream shell: what cannot reach one is no part of the function. Whatever
-the soft FPGA cannot run exactly is refused with its reason, never approximated.
+The extractor works backwards from the output pins of the stream shell: a cell that reaches none of them is not a part
+of the function. What the soft FPGA cannot run exactly is refused with its reason, never approximated.
 
-Where a bit is, is documented by Project IceStorm ("LOGIC Tile", "RAM Tile", "IO Tile").
+Project IceStorm documents the place of each bit ("LOGIC Tile", "RAM Tile", "IO Tile").
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def _refuse(reason: str) -> errors.ProgrammingFailed:
 def extract(bits: asc_parser.AscFile, board: Board) -> netlist.Netlist:
     """Return the function that `bits` configures on `board`.
 
-    :raises fpga_nova.errors.ProgrammingFailed: it is for another part, is no core for the stream shell, or uses
+    :raises fpga_nova.errors.ProgrammingFailed: it is for another part, is not a core for the stream shell, or uses
         something that the soft FPGA does not have
     """
     if bits.device != board.device:
@@ -50,7 +50,7 @@ def extract(bits: asc_parser.AscFile, board: Board) -> netlist.Netlist:
 
 
 class _Wires:
-    """Which wires the configuration joins to one."""
+    """The wires of a part, with those that the configuration joins merged to one."""
 
     def __init__(self, chip: Chip) -> None:
         self._chip = chip
@@ -125,7 +125,7 @@ class _Extractor:
         for bit in self.bits.extra_bits:
             what = self.chip.extra_bit(bit)
             if len(what) != 2 or what[0] != "padin_glb_netwk":
-                raise _refuse(f"it sets the bit {bit}, of no known use")
+                raise _refuse(f"it sets the bit {bit}, which has no known use")
             x, y, cell = self.chip.global_pads()[int(what[1])]
             self.wires.join((x, y, f"io_{cell}/D_IN_0"), (0, 0, f"glb_netwk_{what[1]}"))
         for x, y, network in self.chip.global_buffers():
@@ -254,10 +254,10 @@ class _Extractor:
                     raise _refuse(f"the pin of {port} is not a plain output")
                 self.result.outputs[port] = self._net_at([(*place, f"io_{cell}/D_OUT_0")])
         if not self.result.outputs:
-            raise _refuse("no pin of the stream shell is driven; this is a blank or no core for this shell")
+            raise _refuse("no pin of the stream shell is driven; this is a blank, or not a core for this shell")
         for port in OUTPUTS[:2]:
             if port not in self.result.outputs:
-                raise _refuse(f"{port} is not driven; this is no core for the stream shell")
+                raise _refuse(f"{port} is not driven; this is not a core for the stream shell")
 
     def _lut(self, x: int, y: int, cell: int) -> None:
         tile = self.bits.tiles[x, y]

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The translator: a process that turns a bitstream into a shared object, confined.
+"""The translator: a confined process that turns a bitstream into a shared object.
 
-`python -m fpga_nova.softfpga.decoder.translator BOARD UID GID`, in a directory of its own with the file
-`bitstream`. Leaves there `fabric.so` and exits 0, or says in one line on stderr why not and exits 1.
+`python -m fpga_nova.softfpga.decoder.translator BOARD UID GID` runs in a directory of its own with the file
+`bitstream`. It leaves `fabric.so` there and exits 0, or prints one line with the reason on stderr and exits 1.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from fpga_nova.softfpga.decoder.boards import BOARDS
 BITSTREAM = "bitstream"
 FABRIC = "fabric.so"
 
-#: What a part waits for in a bitstream before it takes a command (Project IceStorm, "Bitstream File Format").
+#: The bytes that a part waits for in a bitstream before it takes a command (Project IceStorm, "Bitstream File Format").
 PREAMBLE = bytes.fromhex("7eaa997e")
 
 #: Processor time of the translator and of each tool, seconds; address space, and size of a file, bytes.
@@ -43,7 +43,7 @@ def translate(board_name: str) -> None:
     :raises fpga_nova.errors.ProgrammingFailed: with the tool's own words
     """
     configuration = pathlib.Path(BITSTREAM).read_bytes()
-    # Without the comment before it: iceunpack copies that into its text as it is, statements and all.
+    # Without the comment before it: iceunpack copies a comment into its text unchanged, statements and all.
     stream = configuration[max(configuration.find(PREAMBLE), 0) :]
     pathlib.Path("stream").write_bytes(stream)
     _run(["iceunpack", "stream", "fabric.asc"])
@@ -72,7 +72,7 @@ def main() -> int:
     """Run as a process."""
     board_name, uid, gid = sys.argv[1:]
     try:
-        # Whatever needs this process's privileges comes first: reading icestorm's tables and the board's pins.
+        # The steps that need this process's privileges come first: reading icestorm's tables and the board's pins.
         chip_database.icebox()
         BOARDS[board_name].pins()
         confinement.confine(confinement.Account(int(uid), int(gid)), LIMITS)

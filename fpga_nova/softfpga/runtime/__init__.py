@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server of a programmed region: one process a region, frames at a unix socket."""
+"""The server of a programmed region: one process for each region, frames at a unix socket."""

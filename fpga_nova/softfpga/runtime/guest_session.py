@@ -23,7 +23,7 @@ _HEADER = struct.Struct(">I")
 
 
 class SessionClosed(Exception):
-    """The connection ends. The text is the reason for the log, empty where the client has simply gone."""
+    """The connection ends. The text is the reason for the log; it is empty if the client just left."""
 
     def __init__(self, reason: str = "") -> None:
         super().__init__(reason)
@@ -31,7 +31,7 @@ class SessionClosed(Exception):
 
 @dataclasses.dataclass
 class ServedCounters:
-    """What a region has done since it was programmed. `cycles` are clock cycles, the others bytes and counts."""
+    """Work that a region has done since it was programmed: counts, bytes, and clock cycles."""
 
     connections: int = 0
     frames: int = 0
@@ -41,7 +41,7 @@ class ServedCounters:
 
 
 class GuestSession:
-    """A connection. Never blocks: :meth:`work` does a slice of what can be done now.
+    """A connection. It never blocks: :meth:`work` does a slice of what can be done now.
 
     :param connection: the client's socket
     :param frame_limit: longest message and longest answer, bytes
@@ -94,7 +94,7 @@ class GuestSession:
     def receive(self) -> None:
         """Take what the client has sent.
 
-        :raises SessionClosed: it has gone
+        :raises SessionClosed: the client has gone
         """
         try:
             data = self.connection.recv(READ_AHEAD)
@@ -107,7 +107,7 @@ class GuestSession:
         self._stalled = False
 
     def work(self) -> None:
-        """Go on: send, begin a message, or run the core for a slice.
+        """Do the next step: send, begin a message, or run the core for a slice.
 
         :raises SessionClosed: the connection is at its end
         """

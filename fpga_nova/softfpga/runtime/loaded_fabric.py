@@ -13,7 +13,7 @@ from fpga_nova import errors
 
 
 class StopReason(enum.IntEnum):
-    """Why the fabric's clock has stopped; the values of `stream_shell.c`."""
+    """Reason for which the fabric's clock has stopped; the values are those of `stream_shell.c`."""
 
     NEEDS_INPUT = 0
     ANSWERED = 1
@@ -25,15 +25,15 @@ class StopReason(enum.IntEnum):
 class FabricImage:
     """A shared object, read and checked but not yet loaded.
 
-    Reading takes the privileges of whoever owns the cache, loading runs what is in the file: between the two the
-    server gives its privileges up. The copy in memory is what is checked and what is loaded, so that nobody can
-    exchange the file in between.
+    Reading takes the privileges of the cache's owner, and loading runs the file's code: between the two the server
+    gives its privileges up. The copy in memory is checked and then loaded, so that the file cannot be exchanged in
+    between.
     """
 
     def __init__(self, path: pathlib.Path, sha256: str) -> None:
         """Read the file.
 
-        :raises fpga_nova.errors.ProgrammingFailed: it is not the one with this SHA-256
+        :raises fpga_nova.errors.ProgrammingFailed: the file has another SHA-256
         """
         content = path.read_bytes()
         if hashlib.sha256(content).hexdigest() != sha256:
@@ -54,8 +54,7 @@ class FabricImage:
 class LoadedFabric:
     """A fabric that runs.
 
-    After :meth:`run`, `used`, `made` and `spent` say how many bytes it has taken and given and how many clock cycles
-    it has run.
+    After :meth:`run`, `used` is the number of bytes that it took and `spent` the clock cycles that it ran.
     """
 
     OUTPUT_ROOM = 1 << 16
@@ -79,20 +78,20 @@ class LoadedFabric:
         self.reset()
 
     def configuration(self) -> bytes:
-        """Return the configuration memory, from where the running fabric has it."""
+        """Return the configuration memory of the running fabric."""
         return bytes(self._configuration)
 
     def reset(self) -> None:
-        """Bring the fabric into its power-up state."""
+        """Put the fabric into its power-up state."""
         self._reset()
 
     def run(self, data: bytes, final: bool, cycles: int, silence_limit: int) -> tuple[StopReason, bytes]:
-        """Clock the fabric; return why it has stopped and what it has given.
+        """Clock the fabric; return why it has stopped and the bytes that it gave.
 
-        :param data: what it can take
+        :param data: bytes that it can take
         :param final: whether the message ends with `data`
-        :param cycles: how many clock cycles it may run now
-        :param silence_limit: how many it may run without moving a byte
+        :param cycles: most clock cycles to run now
+        :param silence_limit: most clock cycles to run without moving a byte
         """
         used, made, spent = self._counters
         reason = self._run(

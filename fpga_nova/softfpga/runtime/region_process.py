@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A soft region from the outside: its directory, its configuration memory, its server.
+"""A soft region seen from fpga-cli: its directory, its configuration memory, its server process.
 
 The directory, mode 0700, holds `config.bin` (the configuration memory as the host wrote it), `lock` (held by the
 server for as long as it lives), `control.sock` and `server.log`.
@@ -26,7 +26,7 @@ from fpga_nova.softfpga.runtime import region_server
 #: Room for a unix socket's path, bytes without the closing zero (unix(7)).
 SOCKET_PATH_MAX = 107
 
-#: Seconds until a server that was told to end is killed, and until that must have worked.
+#: Seconds until a server that does not end on SIGTERM is killed, and until the kill must have worked.
 PATIENCE = 2.0
 
 #: Seconds that a server may take to start, and to answer at its control socket.
@@ -43,7 +43,7 @@ class SoftRegion:
     """One region's files and server.
 
     :param directory: the region's own
-    :param endpoint: where guests find its socket
+    :param endpoint: path at which guests find its socket
     """
 
     def __init__(self, directory: pathlib.Path, endpoint: pathlib.Path) -> None:
@@ -57,11 +57,11 @@ class SoftRegion:
 
     @property
     def control(self) -> pathlib.Path:
-        """The socket that read-back goes through."""
+        """The socket for read-back."""
         return self.directory / region_server.CONTROL
 
     def check_paths(self) -> None:
-        """See that the sockets' paths fit.
+        """Check that the paths of the sockets are short enough.
 
         :raises fpga_nova.errors.ConfigurationInvalid: one is too long
         """
@@ -72,11 +72,11 @@ class SoftRegion:
                 )
 
     def make(self) -> None:
-        """Make the directories: the region's own private, the endpoints' for everyone to pass through."""
+        """Make the directories: the region's own is private, every user can pass through that of the endpoints."""
         for path in (self.endpoint.parent.parent, self.endpoint.parent):
             if not path.is_dir():
                 path.mkdir(parents=True, exist_ok=True)
-                # Whatever the umask of who programs: the guest's QEMU passes through here.
+                # For any umask of fpga-cli: the guest's QEMU passes through here.
                 path.chmod(0o755)
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         self.directory.chmod(0o700)
@@ -84,7 +84,7 @@ class SoftRegion:
     # configuration memory
 
     def write_configuration(self, content: bytes) -> None:
-        """Overwrite the configuration memory in place: nothing of what was there before stays."""
+        """Overwrite the configuration memory in place, so that nothing of its former content stays."""
         file = os.open(self.configuration, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         with os.fdopen(file, "r+b") as stream:
             stream.write(content)
@@ -95,7 +95,11 @@ class SoftRegion:
     # server
 
     def server_pid(self) -> int | None:
-        """Return the pid of the server that holds the region's lock, as the kernel says, or None."""
+        """Return the pid of the server, None if there is none.
+
+        The kernel names the holder of the region's record lock. No command line is looked at, so a server that another
+        version of fpga-nova started is found as well.
+        """
         try:
             file = os.open(self.directory / region_server.LOCK, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
@@ -108,9 +112,9 @@ class SoftRegion:
         return None if kind == fcntl.F_UNLCK else pid
 
     def start(self, options: region_server.ServerOptions) -> None:
-        """Start the server; return when it serves, its socket not yet at the endpoint.
+        """Start the server; return when it serves. Its socket is not yet at the endpoint.
 
-        :raises fpga_nova.errors.ProgrammingFailed: it does not, with its own words
+        :raises fpga_nova.errors.ProgrammingFailed: it does not start, with the server's own reason
         """
         process = subprocess.Popen(
             python_process.argv("server"),
@@ -123,24 +127,27 @@ class SoftRegion:
             pass_fds=options.locks,
         )
         try:
-            words, _err = process.communicate(json.dumps(vars(options)).encode(), timeout=START_LIMIT)
+            answer, _err = process.communicate(json.dumps(vars(options)).encode(), timeout=START_LIMIT)
         except subprocess.TimeoutExpired:
-            words = f"it was not ready within {START_LIMIT:.0f} s".encode()
+            answer = f"it was not ready within {START_LIMIT:.0f} s".encode()
         finally:
             if process.stdin:
                 process.stdin.close()
             if process.stdout:
                 process.stdout.close()
-        if words != b"ready\n":
+        if answer != b"ready\n":
             # The server and what forked it are one process group.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
-            reason = words.decode("utf-8", "replace").strip() or "it ended at once"
+            reason = answer.decode("utf-8", "replace").strip() or "it ended at once"
             raise errors.ProgrammingFailed(f"the region's server did not start: {reason}")
 
     def publish(self, gid: int | None) -> None:
-        """Let the guest in: move the server's socket to the endpoint, for the group `gid` where there is one."""
+        """Move the server's socket to the endpoint, where the guest finds it.
+
+        :param gid: the group that may connect; None: only the owner
+        """
         bound = self.directory / region_server.ENDPOINT
         if gid is not None:
             os.chown(bound, -1, gid)
@@ -148,11 +155,11 @@ class SoftRegion:
         bound.replace(self.endpoint)
 
     def stop(self) -> None:
-        """End the server, if there is one, and take its sockets away.
+        """End the server, if there is one, and remove its sockets.
 
         :raises fpga_nova.errors.EraseFailed: it does not end
         """
-        # The door first, so that nobody waits at it for a server that is gone.
+        # The sockets go first, so that no guest waits at one for a server that is gone.
         self._remove_sockets()
         for number in (signal.SIGTERM, signal.SIGKILL):
             deadline = time.monotonic() + PATIENCE
@@ -175,7 +182,7 @@ class SoftRegion:
         try:
             handle = os.pidfd_open(pid)
         except ProcessLookupError:
-            return True  # it is just ending; the next look at the lock will tell
+            return True  # it is just ending; the next look at the lock decides
         try:
             # The handle is of the lock's holder if that is still the same now.
             if self.server_pid() == pid:
@@ -189,7 +196,7 @@ class SoftRegion:
         for path in (self.endpoint, self.control, self.directory / region_server.ENDPOINT):
             path.unlink(missing_ok=True)
 
-    # what the server says
+    # the control socket
 
     def ask(self, word: str) -> bytes:
         """Send `word` to the control socket and return the answer.

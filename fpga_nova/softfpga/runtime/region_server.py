@@ -1,17 +1,18 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server of one programmed region: a process of its own that outlives whoever started it.
+"""The server of one programmed region: a process that outlives the one that started it.
 
 `python -m fpga_nova.softfpga.server` takes a JSON object with the fields of :class:`ServerOptions` on stdin. It prints
 ``ready`` on stdout when the region serves, or why it cannot, and closes stdout.
 
-Until it holds the region's lock it keeps those of who started it: should he be killed meanwhile, nobody takes the
-region for one without a server that is about to have one.
+Until it holds the region's lock it keeps the locks of the process that started it. If that process is killed
+meanwhile, no other call takes the region for one without a server.
 
-In the region's directory, which only its owner can enter, it holds the lock for as long as it lives and listens on
-`endpoint.sock` (frames; the driver moves it to where guests find it) and `control.sock`. A word sent to the latter is
-answered: ``readback`` by the bytes of the running fabric's configuration memory, ``status`` by a JSON object.
+In the region's directory, which only its owner can enter, it holds the lock for as long as it lives and listens on two
+sockets: `endpoint.sock`, for frames, which the driver moves to the path that guests use, and `control.sock`. On the
+latter it answers the word ``readback`` by the bytes of the running fabric's configuration memory, and ``status`` by a
+JSON object.
 
-Everything that takes privileges is done before they are given up, and the tenant's function is loaded only after.
+It does everything that takes privileges before it gives them up, and loads the tenant's function only afterwards.
 """
 
 from __future__ import annotations
@@ -47,16 +48,16 @@ CONTROL_PATIENCE = 2.0
 
 @dataclasses.dataclass(frozen=True)
 class ServerOptions:
-    """What a server is told.
+    """Options of a server; it reads them as JSON from stdin.
 
     :param directory: the region's directory
     :param fabric: path of the shared object
     :param sha256: its SHA-256, hex
-    :param uid: whom to run as, where started as root
-    :param gid: likewise
+    :param uid: the user to run as, if started as root
+    :param gid: the group to run as, if started as root
     :param cycle_limit: clock cycles that the core may run without moving a byte
     :param frame_limit: longest message and longest answer, bytes
-    :param locks: descriptors of the locks of who starts it, which are closed as soon as the region's own is held
+    :param locks: descriptors of the starting process's locks, closed as soon as the region's own lock is held
     """
 
     directory: str
@@ -70,7 +71,7 @@ class ServerOptions:
 
 
 class BoundedLog:
-    """A file of bounded size: when it is full it starts again."""
+    """A log file of bounded size: when it is full, it starts from empty."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
@@ -174,7 +175,7 @@ def lock(path: pathlib.Path) -> int:
     """
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     try:
-        # A record lock, not flock(2): the kernel tells whoever asks which process has it.
+        # A record lock, not flock(2): the kernel names the process that holds it.
         fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise errors.ProgrammingFailed(f"a server is already running for this region ({path})") from None
@@ -184,7 +185,7 @@ def lock(path: pathlib.Path) -> int:
 
 
 def _listen(name: str) -> socket.socket:
-    # Who holds the lock may take away what a server before it left.
+    # The holder of the lock may remove what an earlier server left.
     pathlib.Path(name).unlink(missing_ok=True)
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_CLOEXEC)
     listener.bind(name)
@@ -195,7 +196,7 @@ def _listen(name: str) -> socket.socket:
 def prepare(options: ServerOptions) -> RegionServer:
     """Take the region, give the privileges up, load the fabric.
 
-    :raises fpga_nova.errors.FpgaError: the region is taken or the fabric has been changed
+    :raises fpga_nova.errors.FpgaError: the region is taken, the fabric has been changed, or the user cannot read Python
     :raises OSError: the system refuses
     """
     os.umask(0o177)
@@ -223,10 +224,10 @@ def prepare(options: ServerOptions) -> RegionServer:
 
 
 def main() -> None:
-    """Run as a process; see the module's text."""
+    """Run as a process; see the module's docstring."""
     options = ServerOptions(**json.load(sys.stdin))
     if os.fork():
-        # Whoever started us waits for this one; the server itself is nobody's child.
+        # The starting process waits for this one; the server itself becomes a child of init.
         os._exit(0)
     try:
         server = prepare(options)

@@ -140,7 +140,7 @@ def test_another_fpga(bench, loaded):
 
 
 def test_an_fpga_that_cannot_be_asked(bench):
-    """An Efinix Trion: openFPGALoader knows it, but nobody here knows how to read back what it holds."""
+    """An Efinix Trion: openFPGALoader knows it, but the driver cannot read back what it holds."""
     bench.fpga.idcode = 0x00210A79
     bench.configure(openfpgaloader_card=bench.options()["openfpgaloader_card"].replace("0x0362d093", "0x00210a79"))
     with pytest.raises(errors.ConfigurationInvalid, match=r"what an FPGA of efinix .* cannot be proved"):
@@ -175,5 +175,5 @@ def test_somebody_works_on_the_cable(bench, loaded, monkeypatch):
     bench.configure(lock_timeout=0)
     with device._probed_card(device._entries()[0]).exclusive(0):
         assert len(bench.device().discover()) == 1
-        with pytest.raises(errors.DeviceNotAccessible, match="card a is busy: waited 0 s"):
+        with pytest.raises(errors.DeviceNotAccessible, match="card a is busy: another process has used it for 0 s"):
             bench.device().program(region, core)

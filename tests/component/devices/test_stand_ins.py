@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is particular to the drivers whose tools are stood in for: their calls, what they find, what they refuse."""
+"""Drivers with stand-ins for their tools: how the tools are called, and what each driver refuses."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_core_of_which_nobody_knows_what_it_shows(tmp_path, kind):
     bench = kind(tmp_path)
     device, region, core = bench.device(), bench.region(), bench.core()
     device.program(region, core)
-    with pytest.raises(errors.ReadBackMismatch, match="nobody knows"):
+    with pytest.raises(errors.ReadBackMismatch, match="it is unknown what the region should show"):
         device.verify(region, type(core)("0" * 64, core.size, None, None))
 
 

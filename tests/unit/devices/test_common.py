@@ -143,7 +143,7 @@ def test_probe_of_a_busy_card_returns_the_last_finding(card: ProbedCard) -> None
 
 
 def test_busy_card_is_not_accessible(card: ProbedCard) -> None:
-    busy = pytest.raises(errors.DeviceNotAccessible, match="card a is busy: waited 0 s")
+    busy = pytest.raises(errors.DeviceNotAccessible, match="card a is busy: another process has used it for 0 s")
     with card.exclusive(0), busy, card.exclusive(0):
         pass
 

@@ -17,7 +17,7 @@ pytestmark = toolchain.needs_icestorm
     "text", [".logic_tile 77 77\n" + ("0" * 54 + "\n") * 16, ".ram_data 1 1\n" + ("0" * 64 + "\n") * 16]
 )
 def test_tile_that_the_part_lacks_is_refused(text: str) -> None:
-    with pytest.raises(errors.ProgrammingFailed, match="that the part has not"):
+    with pytest.raises(errors.ProgrammingFailed, match="that the part lacks"):
         chip_database.Chip("1k").check(asc_parser.parse(".device 1k\n" + text))
 
 
