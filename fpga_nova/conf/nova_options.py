@@ -55,8 +55,8 @@ NOVA_OPTS = [
         default=False,
         help="""
 Whether the property `hw_fpga_ip_id` of a server's image counts like `hw:fpga_ip_id` of its flavor, which comes first.
-Such an IP core is fetched with the token of who boots the server: users may bring their own. What they may have
-programmed is then for fpga-cli's policy_file and require_signature to say. Read by nova-api, nova-scheduler
+Such an IP core is fetched with the token of the user that boots the server: users may bring their own. fpga-cli's
+policy_file and require_signature decide what they may have programmed. Read by nova-api, nova-scheduler
 and nova-compute, which must agree.
 """,
     ),
