@@ -8,6 +8,7 @@ for out-of-tree tests.
 import pathlib
 import uuid
 
+import fasteners
 import fixtures
 from nova import context, objects
 from nova.tests.functional import integrated_helpers
@@ -22,6 +23,17 @@ BROKEN = {
 }
 
 
+class ReadersFirst(fasteners.ReaderWriterLock):
+    """A lock whose readers do not wait for writers that wait.
+
+    Nova's fixture of cells has a lock that lets waiting writers go first. With it the fixtures of Nova 34 can deadlock
+    under native threads: a reader waits for the lock of the database, its holder waits to become a reader behind a
+    writer, and that writer waits for the first reader.
+    """
+
+    has_pending_writers = False
+
+
 class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
     compute_driver = "fake.MediumFakeDriver"
 
@@ -32,6 +44,7 @@ class FpgaServers(integrated_helpers.ProviderUsageBaseTestCase):
         setattr(self, self._testMethodName, method)
 
     def setUp(self):
+        self.useFixture(fixtures.MonkeyPatch("nova.tests.fixtures.nova.ReaderWriterLock", ReadersFirst))
         filters = ["ComputeFilter", "ImagePropertiesFilter", "FpgaFilter"]
         self.flags(enabled_filters=filters, group="filter_scheduler")
         super().setUp()
