@@ -8,7 +8,6 @@ import pathlib
 import pwd
 import shutil
 import subprocess
-import time
 import uuid
 
 import pytest
@@ -16,6 +15,7 @@ import sqlalchemy as sa
 
 from tests.support import patched_nova
 from tests.support.card import Card
+from tests.support.waiting import wait_until
 
 PATCHED = patched_nova.first_on_path()
 
@@ -70,10 +70,8 @@ def mariadb():
     with (directory / "log").open("w") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
-        deadline = time.monotonic() + 60
-        while not socket.exists():
-            assert process.poll() is None and time.monotonic() < deadline, (directory / "log").read_text()
-            time.sleep(0.1)
+        wait_until(lambda: socket.exists() or process.poll() is not None, 60)
+        assert process.poll() is None, (directory / "log").read_text()
         yield socket
     finally:
         process.terminate()
