@@ -19,7 +19,7 @@ from fpga_nova.ip_cores import source
 #: The tag that every IP core's image carries.
 TAG = "FPGA"
 
-#: What Glance says of an image besides its further properties; glanceclient gives both in one mapping.
+#: Glance's own attributes of an image; glanceclient gives them and the further properties in one mapping.
 _BASE_PROPERTIES = frozenset(
     {
         "checksum",
@@ -58,7 +58,7 @@ class GlanceImages:
     """Glance as an :class:`fpga_nova.ip_cores.source.ImageSource`.
 
     :param session: a `keystoneauth1.session.Session`
-    :param user: whose rights count, as messages name it
+    :param user: the user whose rights count, as messages name it
     :param adapter: how to find Glance: keystoneauth's adapter arguments (interface, region_name, ...)
     """
 
@@ -91,7 +91,7 @@ class GlanceImages:
         return cls(own, user="the user whose token was given", **retries)
 
     def show(self, image_id: str) -> source.ImageInfo:
-        """Return what Glance says of an image.
+        """Return Glance's metadata of an image.
 
         :raises fpga_nova.errors.ImageNotAvailable: it is unknown or not readable, or Glance does not answer
         """
@@ -118,7 +118,7 @@ class GlanceImages:
         )
 
     def download(self, image_id: str) -> Iterator[bytes]:
-        """Give the image's bytes as they come; whoever fetches them has the hash to hold them against.
+        """Give the image's bytes as they come; the caller has the hash to compare them with.
 
         :raises fpga_nova.errors.ImageNotAvailable: Glance does not give them
         """
@@ -129,7 +129,7 @@ class GlanceImages:
             yield from body
 
     def upload(self, file: IO[bytes], manifest: model.Manifest, manifest_text: str, **attributes: str) -> str:
-        """Upload an IP core with what others choose it by: manifest, tag, vendor, type and function.
+        """Upload an IP core with the properties that users choose it by: manifest, tag, vendor, type, function.
 
         :param file: the archive
         :param manifest_text: the manifest as it stands in the archive
@@ -241,7 +241,7 @@ def _as_unavailable(image_id: str, user: str) -> Iterator[None]:
     except (exc.ClientException, exc.BaseException, ksa_exceptions.ClientException) as error:
         raise errors.ImageNotAvailable(f"image {image_id} cannot be had from Glance: {error}") from error
     except (AttributeError, LookupError, TypeError, ValueError) as error:
-        # What a proxy answers in Glance's place makes glanceclient stumble in these ways.
+        # glanceclient raises these when a proxy answers in Glance's place.
         raise errors.ImageNotAvailable(
             f"image {image_id} cannot be had from Glance: its answer makes no sense ({type(error).__name__}: {error})"
         ) from error

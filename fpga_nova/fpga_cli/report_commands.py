@@ -42,7 +42,7 @@ def metrics(arguments: argparse.Namespace) -> None:
 def _replace(path: pathlib.Path, text: str) -> None:
     """Replace a file in one step, so that a reader sees the old one or the new one.
 
-    Its mode is 0644, whatever the umask: the collector does not run as root, and the file has no tenant's data. The
+    Its mode is 0644 under any umask: the collector does not run as root, and the file has no tenant's data. The
     timer writes the file again every minute, so it need not survive a power cut.
     """
     try:

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """IP-core archives: a zip with `manifest.json` at its root and the bitstreams that it names.
 
-Archives come from people who may mean harm, and are opened by root. So everything is judged from the central directory
-before anything is unpacked, memory does not grow with the archive, and what is unpacked is held against the size and
-SHA-256 of the manifest. The zip format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT.
+Archives may be hostile, and root opens them. So everything is judged from the central directory before anything is
+unpacked, memory does not grow with the archive, and unpacked bytes are compared with the manifest's size and SHA-256.
+The zip format: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Archive:
 
     :param file: seekable binary file
     :param max_size: most bytes of the archive, and of all that it unpacks to
-    :raises fpga_nova.errors.ArchiveInvalid: it is no such archive; the text says which rule it breaks
+    :raises fpga_nova.errors.ArchiveInvalid: it is not such an archive; the text says which rule it breaks
     """
 
     def __init__(self, file: IO[bytes], max_size: int) -> None:
@@ -90,7 +90,7 @@ class Archive:
         return path
 
     def verify(self) -> None:
-        """Read every declared file and hold it against the manifest.
+        """Read every declared file and compare it with the manifest.
 
         :raises fpga_nova.errors.ArchiveInvalid: one is not what is declared
         """
@@ -228,7 +228,7 @@ def _check_end_record(file: IO[bytes], max_size: int) -> None:
 
 def _check_entry(info: zipfile.ZipInfo) -> None:
     name = info.filename
-    # ZipInfo cuts a name at a NUL byte; what was cut off must not be of interest to anybody.
+    # ZipInfo cuts a name at a NUL byte; an entry with such a name is refused.
     if name != info.orig_filename:
         raise errors.ArchiveInvalid(f"the archive has an entry with a forged name: {name!r}")
     parts = name.removesuffix("/").split("/")
@@ -241,7 +241,7 @@ def _check_entry(info: zipfile.ZipInfo) -> None:
         if info.file_size or kind not in (0, stat.S_IFDIR):
             raise errors.ArchiveInvalid(f"the archive has a directory with content: {name!r}")
     elif kind not in (0, stat.S_IFREG):
-        raise errors.ArchiveInvalid(f"the archive has an entry that is no regular file: {name!r}")
+        raise errors.ArchiveInvalid(f"the archive has an entry that is not a regular file: {name!r}")
     if info.flag_bits & _ENCRYPTED:
         raise errors.ArchiveInvalid(f"the archive has an encrypted entry: {name!r}")
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Reading an IP core's manifest: JSON, held against the published schema (`schemas/manifest-1.json`)."""
+"""Reading an IP core's manifest: JSON by the published schema (`schemas/manifest-1.json`)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SCHEMA_PATH = schema.path("manifest-1")
 def parse(text: bytes | str, what: str = "manifest.json") -> model.Manifest:
     """Read a manifest.
 
-    :param what: what to call it in messages
+    :param what: its name in messages
     :raises fpga_nova.errors.ArchiveInvalid: naming the field that is wrong
     """
     return build(loads(text, what), what)
@@ -27,7 +27,7 @@ def parse(text: bytes | str, what: str = "manifest.json") -> model.Manifest:
 def loads(text: bytes | str, what: str) -> Any:
     """Read JSON strictly: UTF-8, no key twice in one object, no NaN or Infinity, not too deep.
 
-    :raises fpga_nova.errors.ArchiveInvalid: it is no such JSON, or longer than MAX_SIZE bytes
+    :raises fpga_nova.errors.ArchiveInvalid: it is not such JSON, or is longer than MAX_SIZE bytes
     """
     if len(text) > MAX_SIZE:
         raise errors.ArchiveInvalid(f"{what} has {len(text)} bytes, more than {MAX_SIZE}")
@@ -40,7 +40,7 @@ def loads(text: bytes | str, what: str) -> Any:
 
 
 def build(data: Any, what: str) -> model.Manifest:
-    """Hold `data` against the schema and make a record of it.
+    """Validate `data` by the schema and make a record of it.
 
     :raises fpga_nova.errors.ArchiveInvalid: naming the field that is wrong
     """
@@ -73,4 +73,4 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> None:
-    raise ValueError(f"{name} is no JSON")
+    raise ValueError(f"{name} is not JSON")

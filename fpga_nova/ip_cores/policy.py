@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The operator's allow-list: which project may have which IP cores, by the file of `[fpga] policy_file`.
+"""The operator's allow-list of IP cores, by project, image owner, vendor and function.
 
-The file is YAML, held against the published schema (`schemas/policy-1.json`)::
+The file of `[fpga] policy_file` is YAML by the published schema (`schemas/policy-1.json`)::
 
     rules:
       - project: [6f70656e737461636b20342065766572]
@@ -24,17 +24,17 @@ from fpga_nova import errors, model
 from fpga_nova.ip_cores import schema
 from fpga_nova.system import trusted_paths, uuids
 
-#: As a subject's project: whichever will ask; rules by project may match it.
+#: As a subject's project: the project is not known yet, so rules by project may match.
 ANY_PROJECT = "*"
 
 
 @dataclasses.dataclass(frozen=True)
 class Subject:
-    """What rules look at.
+    """The facts that rules match.
 
-    :param project: Keystone's id of the project whose server gets the core; None where nobody said; ANY_PROJECT where
-        it is too early to say
-    :param image_owner: id of the project that owns the core's image; None for an archive that is no image
+    :param project: Keystone's id of the project whose server gets the core; None where it was not given; ANY_PROJECT
+        where it is not known yet
+    :param image_owner: id of the project that owns the core's image; None for a local archive
     :param manifest: the core's; None before it is known
     """
 
@@ -47,7 +47,7 @@ class Policy:
     """An allow-list.
 
     :param rules: as in the file
-    :param source: what to call it in messages: the file's path
+    :param source: its name in messages: the file's path
     """
 
     def __init__(self, rules: Sequence[Mapping[str, Sequence[str]]], source: str) -> None:
@@ -84,10 +84,10 @@ def load(path: pathlib.Path) -> Policy:
 def parse(text: bytes, source: str) -> Policy:
     """Read the text of a policy file.
 
-    :param source: what to call it in messages: the file's path
+    :param source: its name in messages: the file's path
     :raises fpga_nova.errors.ConfigurationInvalid: it breaks the schema; the text names the field
     """
-    import yaml  # imported here: only who has a policy pays for it
+    import yaml  # imported here: only hosts with a policy need it
 
     try:
         data = yaml.load(text, Loader=_strict_loader())  # noqa: S506 - a SafeLoader
@@ -109,13 +109,13 @@ def _matches(rule: Mapping[str, Sequence[str]], subject: Subject) -> bool:
     return all(
         any((uuids.canonical(value) or value) in seen[key] for value in values)
         for key, values in rule.items()
-        if key in seen  # what is not known yet may still match
+        if key in seen  # a fact that is not known yet may still match
     )
 
 
 @functools.lru_cache(maxsize=1)
 def _strict_loader() -> Any:
-    """Return YAML's safe loader, but strict: of two equal keys it would silently take the last."""
+    """Return YAML's safe loader, made strict: it would silently take the last of two equal keys."""
     import yaml
 
     class Loader(yaml.SafeLoader):  # type: ignore[misc] # PyYAML has no types

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Data from outside held against a published JSON Schema (`schemas/`), with a message that names the field."""
+"""Validation of outside data by the published JSON Schemas in `schemas/`; messages name the field."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def path(name: str) -> pathlib.Path:
 
 
 def violation(data: Any, name: str) -> str | None:
-    """Return which field of `data` breaks the schema `name` and how, on one line; None if none does."""
+    """Return the field of `data` that breaks the schema `name`, and how, on one line; None if none does."""
     import jsonschema  # imported here: it costs 50 ms, which `status` should not pay
 
     error = jsonschema.exceptions.best_match(_validator(name).iter_errors(data))

@@ -1,15 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Signatures of images: Glance's properties `img_signature*`, held against certificates in a directory of root's.
+"""Signatures of images, verified with certificates in a directory that only root can write.
 
-The form is Glance's (its documentation, "Image Signature Verification"), so whoever signs images for Glance and Nova
-signs IP cores the same way: a base64 signature over the image's data; RSA-PSS with MGF1 over the same hash and the
-longest salt, ECDSA over a curve of 384 bits or more, or DSA. Glance's SHA-224 is not taken, nor are RSA or DSA keys of
-less than 2048 bits.
+The form is Glance's properties `img_signature*` (its documentation, "Image Signature Verification"), so IP cores are
+signed as other images for Glance and Nova are: a base64 signature over the image's data; RSA-PSS with MGF1 over the
+same hash and the longest salt, ECDSA over a curve of 384 bits or more, or DSA. Glance's SHA-224 is not taken, nor are
+RSA or DSA keys of less than 2048 bits.
 
 Glance and Nova ask a key manager for the certificate (cursive over castellan over Barbican). Not so here: root on a
 compute host would load what an API on the network calls trusted, a burn would need one more service to be up, and
 castellan and cursive read a global configuration that fpga-cli does not have. So the certificates lie in a directory
-that only root can write, `<certificate uuid>.pem`, and each of them is trusted for itself, whoever issued it. The
+that only root can write, `<certificate uuid>.pem`, and each of them is trusted for itself, whatever its issuer. The
 arithmetic is done by the library `cryptography`, as it is in cursive.
 """
 
@@ -84,7 +84,7 @@ class Signature:
         return self._hash.name
 
     def verify(self, digest: bytes) -> None:
-        """Hold the signature against the hash of the image's data.
+        """Verify the signature over the hash of the image's data.
 
         :raises fpga_nova.errors.RefusedByPolicy: it is not of these data, or not made with that certificate's key
         """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""SQLite's write-ahead log, where several processes may be the first to open a file."""
+"""SQLite's write-ahead log, where several processes may open a file first."""
 
 from __future__ import annotations
 

@@ -3,12 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import pathlib
+import shutil
+import sqlite3
 import subprocess
 import sys
+import uuid
 
 from tests.support import ROOT
 
@@ -87,6 +91,22 @@ class Host:
         if code > 0:
             assert err.startswith("Error: ") and err.count("\n") == 1, err
         return err
+
+    def reboot(self, card_keeps: bool = False) -> None:
+        """Do to the host what a restart does, as far as files can tell: no processes are there, nor what they had."""
+        with contextlib.closing(sqlite3.connect(self.state_path / "regions.sqlite")) as connection, connection:
+            changed = connection.execute("UPDATE meta SET value = ? WHERE key = 'boot_id'", (str(uuid.uuid4()),))
+            assert changed.rowcount == 1
+        if not card_keeps:
+            shutil.rmtree(self.path / "run")
+
+    def lost(self) -> list[str]:
+        """Return the ids of the lost regions."""
+        return [
+            region["id"]
+            for region in self.regions()
+            if region["state"] == "programmed" and (region["error"] or "").startswith("lost: ")
+        ]
 
     def regions(self) -> list[dict]:
         return json.loads(self.cli("list", "-f", "json"))

@@ -82,6 +82,7 @@ def test_burn_waits_for_an_erase_and_takes_its_region(host, core_archive, tmp_pa
     region = burn(host, core_archive)
     with gate(host, "erase", tmp_path / "gate"):
         erasing = host.start("erase", region)
+        wait_until(lambda: host.states() == ["erasing"])
         burning = host.start("burn", "--file", core_archive)
         # It has unpacked its bitstream, so it has looked for a free region.
         wait_until(lambda: list((host.state_path / "tmp").glob("*/*")))
@@ -175,7 +176,7 @@ def closed_pipe() -> int:
 
 
 @pytest.mark.parametrize("command", ["status", "list", "--help", "history", "metrics"])
-def test_a_closed_output_is_silent(host, command):
+def test_closed_output_is_silent(host, command):
     host.cli("status")
     writing = closed_pipe()
     process = host.start(command, stdout=writing)
@@ -184,7 +185,7 @@ def test_a_closed_output_is_silent(host, command):
     assert process.returncode == 141
 
 
-def test_a_long_output_that_is_cut_is_silent(host):
+def test_long_output_that_is_cut_is_silent(host):
     """Its first part was read; the rest is more than a pipe holds."""
     host.configure(sim_cards=",".join(f"{card}:board1:64" for card in "abcd"), lock_timeout="60")
     process = host.start("list", "-f", "json")
@@ -195,7 +196,7 @@ def test_a_long_output_that_is_cut_is_silent(host):
     process.stderr.close()
 
 
-def test_an_error_keeps_its_exit_code_when_the_output_is_closed(host):
+def test_error_keeps_its_exit_code_when_the_output_is_closed(host):
     writing = closed_pipe()
     process = host.start("erase", "none", stdout=writing)
     os.close(writing)

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import sqlite3
 import time
@@ -15,6 +14,7 @@ from tests.support import signing
 from tests.support.archives import FUNCTION_ID
 from tests.support.image_server import IMAGE
 from tests.support.in_process_host import InProcessHost
+from tests.support.policies import allow_list
 
 PROJECT = "6f70656e737461636b20342065766572"
 OWNER = "0b1d7c0a5d3e4f6a8b9c0d1e2f3a4b5c"
@@ -38,19 +38,6 @@ def host(tmp_path):
 
 
 @pytest.fixture
-def allow(host):
-    """Return a function that writes the policy file; it returns the option that names it."""
-
-    def allow(*rules: dict) -> dict:
-        path = host.path / "policy.yaml"
-        path.write_text(json.dumps({"rules": rules}))  # JSON is YAML, too
-        path.chmod(0o600)
-        return {"policy_file": path}
-
-    return allow
-
-
-@pytest.fixture
 def certificates(host):
     path = host.path / "certificates"
     path.mkdir(mode=0o700)
@@ -64,7 +51,7 @@ def signed(glance, certificates, data: bytes | None = None, method: str = "SHA-2
     glance.answer[1].update(signing.sign(private, data or glance.content, certificate_id, "RSA-PSS", method))
 
 
-def test_a_cached_core_is_scanned_again(host, glance, scanner):
+def test_cached_core_is_scanned_again(host, glance, scanner):
     host.configure_glance(glance)
     host.cli("erase", host.cli("burn", IMAGE).strip())
     host.configure_glance(glance, **scanner("echo no more; exit 1"))
@@ -76,7 +63,7 @@ def nothing_kept(host) -> bool:
     return not list((host.state_path / "cache/bitstreams").iterdir())
 
 
-def test_a_prefetch_is_scanned(host, glance, scanner):
+def test_prefetch_is_scanned(host, glance, scanner):
     seen = host.path / "seen"
     host.configure_glance(glance, **scanner(f'echo "<$FPGA_PROJECT>" > {seen}; echo a ring oscillator; exit 1'))
     assert "a ring oscillator" in host.cli("prefetch", IMAGE, code=68)
@@ -84,18 +71,18 @@ def test_a_prefetch_is_scanned(host, glance, scanner):
     assert nothing_kept(host)
 
 
-def tightened(host, glance, allow, certificates, scanner) -> dict:
+def tightened(host, glance, certificates, scanner) -> dict:
     """Return options that each refuse the core that was prefetched without them."""
     return {
-        "no rule of": allow({"vendor": ["lattice"]}),
+        "no rule of": allow_list(host, {"vendor": ["lattice"]}),
         "is not signed": {"signature_certificates": certificates, "require_signature": "always"},
         "no more": scanner("echo no more; exit 1"),
     }
 
 
-def test_what_was_prefetched_is_judged_by_the_policy_of_the_burn(host, glance, allow, certificates, scanner):
+def test_prefetched_core_is_judged_by_the_options_of_the_burn(host, glance, certificates, scanner):
     host.cli("prefetch", IMAGE)
-    for words, policy in tightened(host, glance, allow, certificates, scanner).items():
+    for words, policy in tightened(host, glance, certificates, scanner).items():
         host.configure_glance(glance, **policy)
         assert words in refused(host, IMAGE)
     host.configure_glance(glance)
@@ -116,7 +103,7 @@ def scanner(host):
     return scanner
 
 
-def test_a_scanner_that_admits_sees_the_bitstream_and_whose_it_is(host, glance, scanner):
+def test_scanner_gets_the_bitstream_and_its_origin(host, glance, scanner):
     seen = host.path / "seen"
     glance.answer[1]["owner"] = OWNER
     host.configure_glance(glance, **scanner(f"exec > {seen}; cat \"$1\"; echo; env | grep '^FPGA_' | LC_ALL=C sort"))
@@ -150,12 +137,12 @@ def test_a_scanner_that_admits_sees_the_bitstream_and_whose_it_is(host, glance, 
         ("kill -9 $$", "was killed by signal 9"),
     ],
 )
-def test_a_scanner_that_refuses(host, core_archive, scanner, text, said):
+def test_refusal_repeats_the_scanners_message(host, core_archive, scanner, text, said):
     host.configure(**scanner(text))
     assert said in refused(host, "--file", core_archive)
 
 
-def test_a_scanner_that_hangs(host, core_archive, scanner):
+def test_scanner_that_hangs_is_killed(host, core_archive, scanner):
     pid = host.path / "pid"
     host.configure(scan_timeout=1, **scanner(f"echo $$ > {pid}; exec sleep 60"))
     begun = time.monotonic()
@@ -165,7 +152,7 @@ def test_a_scanner_that_hangs(host, core_archive, scanner):
         os.kill(int(pid.read_text()), 0)
 
 
-def test_a_scanner_is_asked_before_a_region_is_claimed(host, core_archive, scanner):
+def test_scanner_runs_before_a_region_is_claimed(host, core_archive, scanner):
     """The scanner copies the store as it finds it."""
     seen = host.path / "seen"
     host.configure(**scanner(f"cp {host.state_path}/regions.sqlite* {host.path}; touch {seen}"))
@@ -182,12 +169,12 @@ def test_a_scanner_is_asked_before_a_region_is_claimed(host, core_archive, scann
         ({"scan_command": "/nowhere/scan"}, "no executable '/nowhere/scan'"),
     ],
 )
-def test_a_scanner_that_cannot_be_run(host, core_archive, options, said):
+def test_scanner_that_cannot_be_run_is_named(host, core_archive, options, said):
     host.configure(**options)
     assert said in refused(host, "--file", core_archive, code=1)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root must not run what others may change")
-def test_a_scanner_that_others_may_change(host, core_archive, scanner):
+def test_scanner_that_others_may_change_is_not_run(host, core_archive, scanner):
     host.configure(**scanner("exit 0", mode=0o777))
     assert "can be changed by others than root" in refused(host, "--file", core_archive, code=1)

@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-import json
+import functools
 import pathlib
 
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from tests.support.archives import write_archive
 from tests.support.image_server import serving
 from tests.support.in_process_host import InProcessHost
+from tests.support.policies import allow_list
 
 
 @pytest.fixture
@@ -36,11 +37,4 @@ def glance(host: InProcessHost, core_archive: pathlib.Path):
 @pytest.fixture
 def allow(host):
     """Return a function that writes the policy file; it returns the option that names it."""
-
-    def allow(*rules: dict) -> dict:
-        path = host.path / "policy.yaml"
-        path.write_text(json.dumps({"rules": rules}))  # JSON is YAML, too
-        path.chmod(0o600)
-        return {"policy_file": path}
-
-    return allow
+    return functools.partial(allow_list, host)

@@ -27,7 +27,7 @@ def refused(host, *arguments, code=68) -> str:
 # The allow-list
 
 
-def test_a_project_that_may(host, glance, allow):
+def test_burn_for_an_admitted_project(host, glance, allow):
     glance.answer[1].update(owner=OWNER, manifest=json.dumps(manifest_data()))
     host.configure_glance(glance, **allow({"project": [PROJECT], "image_owner": [OWNER], "vendor": ["sim"]}))
     host.cli("burn", "--owner", SERVER, "--project", PROJECT, IMAGE)
@@ -36,7 +36,7 @@ def test_a_project_that_may(host, glance, allow):
 
 
 @pytest.mark.parametrize("arguments", [[], ["--project", OWNER]])
-def test_a_project_that_may_not_costs_no_download(host, glance, allow, arguments):
+def test_refused_project_costs_no_download(host, glance, allow, arguments):
     glance.answer[1]["owner"] = OWNER
     host.configure_glance(glance, **allow({"project": [PROJECT]}))
     said = refused(host, *arguments, IMAGE)
@@ -45,7 +45,7 @@ def test_a_project_that_may_not_costs_no_download(host, glance, allow, arguments
     assert glance.downloads() == 0
 
 
-def test_an_owner_that_may_not_costs_no_download(host, glance, allow):
+def test_refused_image_owner_costs_no_download(host, glance, allow):
     glance.answer[1]["owner"] = PROJECT
     host.configure_glance(glance, **allow({"image_owner": [OWNER]}))
     assert f"image owner {PROJECT}" in refused(host, IMAGE)
@@ -53,14 +53,14 @@ def test_an_owner_that_may_not_costs_no_download(host, glance, allow):
 
 
 @pytest.mark.parametrize("rule", [{"vendor": ["lattice"]}, {"function": ["crypto"]}])
-def test_a_core_that_may_not_costs_no_download_where_the_image_says_what_it_is(host, glance, allow, rule):
+def test_refused_core_costs_no_download_if_the_image_states_its_manifest(host, glance, allow, rule):
     glance.answer[1]["manifest"] = json.dumps(manifest_data())
     host.configure_glance(glance, **allow(rule))
     assert f"vendor sim, function test {FUNCTION_ID}" in refused(host, IMAGE)
     assert glance.downloads() == 0
 
 
-def test_the_archives_own_manifest_counts(host, glance, allow):
+def test_manifest_in_the_archive_counts_and_not_the_image_property(host, glance, allow):
     """An image can say of itself what it likes."""
     glance.answer[1]["manifest"] = json.dumps(manifest_data(function={"type": "crypto", "id": FUNCTION_ID}))
     host.configure_glance(glance, **allow({"function": ["crypto"]}))
@@ -68,14 +68,14 @@ def test_the_archives_own_manifest_counts(host, glance, allow):
     assert glance.downloads() == 1
 
 
-def test_a_local_archive_has_no_owner(host, allow, core_archive):
+def test_local_archive_matches_no_image_owner(host, allow, core_archive):
     host.configure(**allow({"image_owner": [OWNER]}))
     assert "project not given, image owner none, vendor sim" in refused(host, "--file", core_archive)
     host.configure(**allow({"vendor": ["sim"]}))
     host.cli("burn", "--file", core_archive)
 
 
-def test_a_policy_that_cannot_be_used_admits_nothing(host, glance, allow):
+def test_unusable_policy_admits_nothing(host, glance, allow):
     host.configure_glance(glance, **allow({"projekt": [PROJECT]}))
     assert "is not valid: rules[0]: " in host.cli("burn", "--project", PROJECT, IMAGE, code=1)
     assert glance.requests == []
@@ -89,14 +89,14 @@ def test_a_policy_that_cannot_be_used_admits_nothing(host, glance, allow):
         ("scan_command", "[fpga] scan_command: '' is not an absolute path"),
     ],
 )
-def test_an_empty_option_does_not_admit_everything(host, glance, option, said):
+def test_empty_option_does_not_admit_everything(host, glance, option, said):
     host.configure_glance(glance, **{option: ""})
     assert said in host.cli("burn", IMAGE, code=1)
     assert glance.requests == []
 
 
 @pytest.mark.parametrize("project", ["", "admin", "*", PROJECT + "0", "../" + PROJECT])
-def test_a_project_that_is_none(host, project):
+def test_project_that_is_not_a_uuid_is_wrong_usage(host, project):
     result = host.run("burn", "--project", project, IMAGE)
     assert result.code == 2
     assert "is not a UUID" in result.err
@@ -121,14 +121,14 @@ def signed(glance, certificates, data: bytes | None = None, method: str = "SHA-2
 
 @pytest.mark.parametrize("method", ["SHA-256", "SHA-512"])
 @pytest.mark.parametrize("mode", ["if-present", "always"])
-def test_a_good_signature(host, glance, certificates, mode, method):
+def test_burn_with_a_good_signature(host, glance, certificates, mode, method):
     signed(glance, certificates, method=method)
     host.configure_glance(glance, signature_certificates=certificates, require_signature=mode)
     host.cli("burn", IMAGE)
 
 
 @pytest.mark.parametrize(("method", "downloads"), [("SHA-256", 1), ("SHA-512", 0)])
-def test_a_signature_of_other_bytes(host, glance, certificates, method, downloads):
+def test_signature_of_other_bytes_is_refused(host, glance, certificates, method, downloads):
     """Glance's own hash is SHA-512: a signature over the same hash is judged before the download."""
     signed(glance, certificates, data=b"something else", method=method)
     host.configure_glance(glance, signature_certificates=certificates)
@@ -136,7 +136,7 @@ def test_a_signature_of_other_bytes(host, glance, certificates, method, download
     assert glance.downloads() == downloads
 
 
-def test_a_signature_does_not_cover_bytes_that_glance_has_exchanged(host, glance, certificates, tmp_path):
+def test_bytes_exchanged_in_glance_are_refused_despite_a_good_signature(host, glance, certificates, tmp_path):
     """What is signed is Glance's hash; what is burned must have it."""
     signed(glance, certificates, method="SHA-512")
     glance.sent = write_archive(tmp_path / "other.zip", x_bin=b"evil").read_bytes()
@@ -145,26 +145,26 @@ def test_a_signature_does_not_cover_bytes_that_glance_has_exchanged(host, glance
     assert "arrived damaged" in refused(host, IMAGE, code=66)
 
 
-def test_a_certificate_that_has_expired_costs_no_download(host, glance, certificates):
+def test_expired_certificate_costs_no_download(host, glance, certificates):
     signed(glance, certificates, begin=-3, end=-1)
     host.configure_glance(glance, signature_certificates=certificates)
     assert "is valid from" in refused(host, IMAGE)
     assert glance.downloads() == 0
 
 
-def test_certificates_nowhere(host, glance, certificates):
+def test_empty_certificates_option_is_refused(host, glance, certificates):
     signed(glance, certificates)
     host.configure_glance(glance, signature_certificates="")
     assert "is not an absolute path" in refused(host, IMAGE, code=1)
 
 
-def test_half_a_signature(host, glance, certificates):
+def test_incomplete_signature_is_refused(host, glance, certificates):
     glance.answer[1]["img_signature"] = "AAAA"
     host.configure_glance(glance, signature_certificates=certificates)
     assert "the image has no property img_signature_hash_method" in refused(host, IMAGE)
 
 
-def test_an_image_without_a_signature(host, glance, certificates):
+def test_unsigned_image_is_refused_where_signatures_are_required(host, glance, certificates):
     host.configure_glance(glance, signature_certificates=certificates, require_signature="always")
     said = refused(host, IMAGE)
     assert f"image {IMAGE} is not signed, and [fpga] require_signature is always" in said
@@ -174,18 +174,18 @@ def test_an_image_without_a_signature(host, glance, certificates):
 
 
 @pytest.mark.parametrize("options", [{"require_signature": "never", "signature_certificates": "/nowhere"}, {}])
-def test_signatures_that_nobody_looks_at(host, glance, tmp_path, options):
+def test_signatures_are_ignored_without_certificates_or_with_never(host, glance, tmp_path, options):
     signed(glance, tmp_path / "other", data=b"something else")
     host.configure_glance(glance, **options)
     host.cli("burn", IMAGE)
 
 
-def test_a_local_archive_has_no_signature(host, core_archive, certificates):
+def test_local_archive_is_refused_where_signatures_are_required(host, core_archive, certificates):
     host.configure(signature_certificates=certificates, require_signature="always")
     assert "only an image has a signature" in refused(host, "--file", core_archive)
 
 
-def test_signatures_are_required_and_nobody_may_sign(host, glance):
+def test_required_signatures_need_a_certificates_option(host, glance):
     host.configure_glance(glance, require_signature="always")
     assert "signature_certificates names no directory" in host.cli("burn", IMAGE, code=1)
 
@@ -193,7 +193,7 @@ def test_signatures_are_required_and_nobody_may_sign(host, glance):
 # What is in the cache is judged as what is fetched
 
 
-def test_a_cached_core_is_judged_again(host, glance, allow):
+def test_cached_core_is_judged_again_by_policy(host, glance, allow):
     host.configure_glance(glance)
     host.cli("erase", host.cli("burn", IMAGE).strip())
     host.configure_glance(glance, **allow({"project": [PROJECT], "vendor": ["sim"]}))
@@ -203,7 +203,7 @@ def test_a_cached_core_is_judged_again(host, glance, allow):
 
 
 @pytest.mark.parametrize(("method", "downloads"), [("SHA-256", 3), ("SHA-512", 1)])
-def test_a_cached_cores_signature_is_verified_again(host, glance, certificates, method, downloads):
+def test_signature_of_a_cached_core_is_verified_again(host, glance, certificates, method, downloads):
     """Over another hash than Glance's that takes the data."""
     signed(glance, certificates, method=method)
     host.configure_glance(glance, signature_certificates=certificates, require_signature="always")
@@ -221,7 +221,7 @@ def nothing_kept(host) -> bool:
     return not list((host.state_path / "cache/bitstreams").iterdir())
 
 
-def test_a_prefetch_of_what_nobody_may_have(host, glance, allow):
+def test_prefetch_refused_if_no_project_is_admitted(host, glance, allow):
     glance.answer[1].update(owner=OWNER)
     for rule in ({"vendor": ["lattice"]}, {"project": [PROJECT], "function": ["crypto"]}):
         host.configure_glance(glance, **allow(rule))
@@ -233,7 +233,7 @@ def test_a_prefetch_of_what_nobody_may_have(host, glance, allow):
     assert glance.downloads() == downloads
 
 
-def test_a_prefetch_of_what_some_project_may_have(host, glance, allow):
+def test_prefetch_admitted_if_some_project_is(host, glance, allow):
     host.configure_glance(glance, **allow({"project": [PROJECT], "vendor": ["sim"]}))
     host.cli("prefetch", IMAGE)
     assert f"project {OWNER}" in refused(host, "--project", OWNER, IMAGE)
@@ -242,7 +242,7 @@ def test_a_prefetch_of_what_some_project_may_have(host, glance, allow):
     assert glance.downloads() == 1
 
 
-def test_a_prefetch_without_a_good_signature(host, glance, certificates):
+def test_prefetch_refused_without_a_good_signature(host, glance, certificates):
     host.configure_glance(glance, signature_certificates=certificates, require_signature="always")
     assert "is not signed" in host.cli("prefetch", IMAGE, code=68)
     signed(glance, certificates, data=b"something else")
@@ -252,7 +252,7 @@ def test_a_prefetch_without_a_good_signature(host, glance, certificates):
     host.cli("prefetch", IMAGE)
 
 
-def test_a_prefetch_of_what_contradicts_itself(host, glance, tmp_path):
+def test_prefetch_refused_if_header_and_manifest_differ(host, glance, tmp_path):
     bitstream = (ROOT / "accelerators" / "crc32" / "soft-hx1k.bin").read_bytes()
     glance.store(write_archive(tmp_path / "other.zip", manifest_data(bitstream), x_bin=bitstream).read_bytes())
     assert "is for vendor lattice by its own header" in host.cli("prefetch", IMAGE, code=67)
@@ -262,14 +262,14 @@ def test_a_prefetch_of_what_contradicts_itself(host, glance, tmp_path):
 # What a bitstream says of itself; tests/unit/ip_cores/test_admission.py has the rest
 
 
-def test_another_vendor(host, tmp_path):
+def test_bitstream_of_another_vendor_is_refused(host, tmp_path):
     bitstream = (ROOT / "accelerators" / "crc32" / "soft-hx1k.bin").read_bytes()
     archive = write_archive(tmp_path / "other.zip", manifest_data(bitstream), x_bin=bitstream)
     said = refused(host, "--file", archive, code=67)
     assert "x.bin is for vendor lattice by its own header (ice40), the manifest says sim" in said
 
 
-def test_another_part(host, tmp_path):
+def test_bitstream_for_another_part_finds_no_hardware(host, tmp_path):
     """What a board has for a part its driver knows; the manifest names the board."""
     bitstream = (ROOT / "accelerators" / "crc32" / "soft-hx1k.bin").read_bytes()
     function = json.loads((ROOT / "accelerators" / "crc32" / "core.json").read_text())["function"]

@@ -20,7 +20,7 @@ def burn(host, archive, *options):
     return host.cli("burn", "--file", archive, *options).strip()
 
 
-def test_bitstreams_by_board(host, tmp_path):
+def test_each_region_takes_the_bitstream_for_its_board(host, tmp_path):
     """Of two bitstreams a region takes the one that fits; two fit on a, one on b."""
     data = manifest_data(b"for a")
     data["bitstreams"] += manifest_data(b"for b!", "board2")["bitstreams"]
@@ -42,19 +42,19 @@ def test_bitstreams_by_board(host, tmp_path):
         (["release", "nobody"], 33, "unknown region"),
     ],
 )
-def test_bad_input(host, arguments, code, text):
+def test_bad_input_has_its_exit_code_and_message(host, arguments, code, text):
     assert text in host.cli(*arguments, code=code)
     assert host.cli("status") == "Used regions: 0/3\n"
 
 
 @pytest.mark.parametrize("arguments", [[], ["burn"], ["burn", "x"], ["erase"], ["burn", "--owner", "x"], ["sing"]])
-def test_wrong_usage(host, arguments):
+def test_wrong_usage_exits_with_2(host, arguments):
     code, _, err = host.run(*arguments)
     assert code == 2
     assert "usage:" in err or err.startswith("Error: ")
 
 
-def test_bad_archives(host, tmp_path):
+def test_bad_archives_are_refused_and_touch_no_region(host, tmp_path):
     path = tmp_path / "bad.zip"
     path.write_bytes(b"junk")
     assert "not a zip" in host.cli("burn", "--file", path, code=67)
@@ -70,7 +70,7 @@ def test_bad_archives(host, tmp_path):
     assert host.states() == ["free"] * 3
 
 
-def test_bad_configuration(host):
+def test_bad_configuration_is_named(host):
     for options, text in (
         ({"sim_cards": "a"}, "sim_cards: 'a' is not NAME:BOARD:REGIONS"),
         ({"sim_cards": "a:b:1,a:b:1"}, "already listed"),
@@ -83,7 +83,7 @@ def test_bad_configuration(host):
     assert "is not there" in host.cli("status", code=1)
 
 
-def test_a_changed_configuration_is_seen_by_status(host):
+def test_status_notices_a_changed_configuration(host):
     assert host.cli("status") == "Used regions: 0/3\n"
     host.configure(sim_cards="a:board1:2")
     assert host.cli("status") == "Used regions: 0/2\n"
@@ -91,7 +91,7 @@ def test_a_changed_configuration_is_seen_by_status(host):
     assert host.cli("status") == "Used regions: 0/7\n"
 
 
-def test_store_not_readable(host, core_archive):
+def test_unreadable_store_has_its_exit_code_by_command(host, core_archive):
     host.cli("status")
     (host.state_path / "regions.sqlite").write_bytes(b"junk" * 4096)
     for path in host.state_path.glob("regions.sqlite-*"):
@@ -101,7 +101,7 @@ def test_store_not_readable(host, core_archive):
     assert "not readable" in host.cli("burn", "--file", core_archive, code=128)
 
 
-def test_all_cards_pulled(host, core_archive):
+def test_commands_after_all_cards_were_pulled(host, core_archive):
     region = burn(host, core_archive)
     for card in ("a", "b"):
         (host.state_path / "sim" / card).rename(host.path / card)
@@ -115,21 +115,21 @@ def test_all_cards_pulled(host, core_archive):
     assert host.cli("status") == "Used regions: 0/3\n"
 
 
-def test_failed_programming_gives_the_tools_words_and_loses_no_region(host, core_archive):
+def test_failed_programming_repeats_the_tools_message_and_loses_no_region(host, core_archive):
     host.cli("status")
     host.fault("program", "fail CRC error in bitstream")
     assert "CRC error in bitstream" in host.cli("burn", "--file", core_archive, code=69)
     assert host.states() == ["free"] * 3
 
 
-def test_a_region_that_reads_back_wrong_is_not_given_out(host, core_archive):
+def test_region_that_reads_back_wrong_is_not_given_out(host, core_archive):
     host.cli("status")
     host.fault("program", "corrupt")
     assert "not what it should" in host.cli("burn", "--file", core_archive, code=69)
     assert host.states() == ["free"] * 3
 
 
-def test_failed_erase_quarantines(host, core_archive):
+def test_failed_erase_quarantines_the_region(host, core_archive):
     region = burn(host, core_archive)
     for fault in ("fail device is hung", "corrupt"):
         host.fault("erase", fault)
@@ -146,7 +146,7 @@ def test_failed_erase_quarantines(host, core_archive):
     assert host.cli("status") == "Used regions: 1/3\n"
 
 
-def test_a_driver_that_was_switched_off(host, core_archive):
+def test_erase_after_the_driver_was_switched_off_quarantines(host, core_archive):
     """Its region cannot be wiped, and is not offered again until an operator has seen to it."""
     region = burn(host, core_archive)
     host.configure(devices="soft")
@@ -157,7 +157,7 @@ def test_a_driver_that_was_switched_off(host, core_archive):
     assert host.cli("status") == "Used regions: 0/3\n"
 
 
-def test_owners(host, core_archive):
+def test_erase_by_owner_leaves_regions_of_other_owners(host, core_archive):
     mine, other = str(uuid.uuid4()), str(uuid.uuid4())
     region = burn(host, core_archive, "--owner", mine)
     host.cli("erase", "--owner", other, region)
@@ -170,7 +170,7 @@ def test_owners(host, core_archive):
     assert host.cli("status") == "Used regions: 1/3\n"
 
 
-def test_a_burns_wait_is_bounded(host, core_archive):
+def test_wait_of_a_burn_is_bounded(host, core_archive):
     host.configure(sim_cards="a:board1:1", lock_timeout="0")
     host.cli("status")
     region = host.regions()[0]["id"]
@@ -185,7 +185,7 @@ def set_state(host, region, state):
         connection.execute("UPDATE regions SET state = ? WHERE id = ?", (state, region))
 
 
-def test_the_wait_is_bounded_and_says_what_for(host, core_archive):
+def test_wait_of_an_erase_is_bounded_and_says_what_for(host, core_archive):
     host.configure(sim_cards="a:board1:1", lock_timeout="0")
     region = burn(host, core_archive)
     with locks.hold(host.state_path / "locks" / f"{region}.lock"):
@@ -194,7 +194,7 @@ def test_the_wait_is_bounded_and_says_what_for(host, core_archive):
     assert host.states() == ["programmed"]
 
 
-def test_help_teaches(host):
+def test_help_lists_commands_codes_and_examples(host):
     text = host.cli("--help")
     for word in ("burn", "erase", "status", "exit codes", "64", "examples"):
         assert word in text
@@ -202,7 +202,7 @@ def test_help_teaches(host):
         assert "usage: fpga-cli" in host.cli(command, "--help")
 
 
-def test_inspect(host, tmp_path, core_archive):
+def test_inspect_prints_or_refuses(host, tmp_path, core_archive):
     assert '"name": "core"' in host.cli("inspect", core_archive)
     write_archive(tmp_path / "bad.zip", x_bin=b"stib")
     assert "SHA-256" in host.cli("inspect", tmp_path / "bad.zip", code=67)

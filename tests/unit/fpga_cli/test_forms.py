@@ -23,7 +23,7 @@ def run(host, region, command, *options):
 
 
 @pytest.mark.parametrize("command", TABLES, ids=" ".join)
-def test_json_and_yaml_say_the_same(host, region, command):
+def test_yaml_equals_json(host, region, command):
     first = json.loads(run(host, region, command, "-f", "json"))
     if command in (["history"], ["verify"]):
         columns = first[0].keys()
@@ -34,7 +34,7 @@ def test_json_and_yaml_say_the_same(host, region, command):
 
 
 @pytest.mark.parametrize("command", TABLES, ids=" ".join)
-def test_columns_are_keys_of_the_json(host, region, command):
+def test_columns_are_the_keys_of_json(host, region, command):
     data = json.loads(run(host, region, command, "-f", "json"))
     for key in data[0] if isinstance(data, list) else data:
         assert run(host, region, command, "-f", "value", "-c", key).strip()
@@ -42,20 +42,20 @@ def test_columns_are_keys_of_the_json(host, region, command):
     assert "no column 'colour'; there are " in text
 
 
-def test_values(host, region):
+def test_value_form_prints_bare_values(host, region):
     assert host.cli("show", region, "-f", "value", "-c", "state", "-c", "owner") == "programmed\n-\n"
     lines = host.cli("list", "-f", "value", "-c", "card_id", "-c", "index").splitlines()
     assert lines == ["sim:a 0", "sim:a 1", "sim:b 0"]
 
 
-def test_a_table_is_the_default_and_has_a_row_a_region(host, region):
+def test_table_is_the_default_with_one_row_a_region(host, region):
     lines = host.cli("list").splitlines()
     assert lines[1].split("|")[1].strip() == "id"
     assert len(lines) == 4 + 3
     assert any(region in line and "programmed" in line for line in lines)
 
 
-def test_no_rows(host):
+def test_lists_without_rows(host):
     host.configure(sim_cards="")
     assert host.cli("list") == ""
     assert json.loads(host.cli("list", "-f", "json")) == []
@@ -69,7 +69,7 @@ def plain(text):
     return all(char.isprintable() or char == "\n" for char in text)
 
 
-def test_a_tenants_words_move_no_cursor(host, tmp_path):
+def test_tenant_text_cannot_move_the_cursor(host, tmp_path):
     """A description may hold anything; a table and values show it as one printable line."""
     evil = write_archive(tmp_path / "evil.zip", manifest_data(description=EVIL))
     assert not plain(json.loads(host.cli("inspect", evil))["description"])
@@ -78,7 +78,7 @@ def test_a_tenants_words_move_no_cursor(host, tmp_path):
     assert len(host.cli("inspect", "-f", "value", "-c", "description", evil).splitlines()) == 1
 
 
-def test_what_stands_in_the_log_moves_no_cursor(host):
+def test_logged_text_cannot_move_the_cursor(host):
     host.cli("status")
     with (host.state_path / "audit.log").open("a") as file:
         file.write(json.dumps({"command": EVIL, "error": EVIL, "steps": [EVIL]}) + "\n")
@@ -87,7 +87,7 @@ def test_what_stands_in_the_log_moves_no_cursor(host):
         assert len(host.cli("history", "-f", form, "-c", "steps", "--limit", "1").splitlines()) in (1, 5)
 
 
-def test_inspect(host, core_archive):
+def test_inspect_prints_the_manifest_in_each_form(host, core_archive):
     manifest = json.loads(host.cli("inspect", core_archive))
     assert json.loads(host.cli("inspect", "-f", "json", core_archive)) == manifest
     assert yaml.safe_load(host.cli("inspect", "-f", "yaml", core_archive)) == manifest
@@ -95,7 +95,7 @@ def test_inspect(host, core_archive):
     assert manifest["bitstreams"][0]["sha256"] in host.cli("inspect", "-f", "table", core_archive)
 
 
-def test_show_of_an_unknown_region(host):
+def test_unknown_region_has_one_message(host):
     for command in (["show"], ["verify"], ["quarantine", "--reason", "x"]):
         assert "unknown region 'nobody'" in host.cli(*command, "nobody", code=33)
 

@@ -23,7 +23,7 @@ def log(host):
     return host.state_path / audit_log.FILE
 
 
-def test_who_did_what_and_how_it_ended(host, core_archive):
+def test_entries_have_caller_region_and_result(host, core_archive):
     owner = str(uuid.uuid4())
     region = host.cli("burn", "--owner", owner, "--file", core_archive).strip()
     host.cli("erase", "--owner", owner)
@@ -44,7 +44,7 @@ def test_who_did_what_and_how_it_ended(host, core_archive):
     assert history(host, "--limit", "1") == [erase]
 
 
-def test_failures(host, core_archive, tmp_path):
+def test_failures_are_logged_with_code_and_reason(host, core_archive, tmp_path):
     host.cli("status")
     host.fault("program", "fail CRC error")
     host.cli("burn", "--file", core_archive, code=69)
@@ -57,7 +57,7 @@ def test_failures(host, core_archive, tmp_path):
     assert (unknown["exit_code"], unknown["region_id"]) == (33, "nobody")
 
 
-def test_reading_writes_nothing(host):
+def test_reading_commands_write_no_entry(host):
     host.cli("status")
     before = log(host).read_bytes()
     for command in (["status"], ["list"], ["history"], ["metrics"]):
@@ -65,7 +65,7 @@ def test_reading_writes_nothing(host):
     assert log(host).read_bytes() == before
 
 
-def test_nothing_begins_a_line(host, core_archive):
+def test_quoted_text_cannot_begin_a_line(host, core_archive):
     forged = json.dumps(dict.fromkeys(audit_log.KEYS, "forged"))
     words = f"x\n{forged}\r\n\x1b[2J\u2028\x85{forged}"
     region = host.cli("burn", "--file", core_archive).strip()
@@ -81,7 +81,7 @@ def test_nothing_begins_a_line(host, core_archive):
     assert {entry["command"] for entry in entries} == {"release", "quarantine", "erase", "burn", "recover"}
 
 
-def test_modes(host):
+def test_log_and_counters_are_private(host):
     old = os.umask(0)
     try:
         host.cli("status")
@@ -91,7 +91,7 @@ def test_modes(host):
         assert stat.S_IMODE((host.state_path / name).stat().st_mode) == 0o600
 
 
-def test_a_log_that_cannot_be_written_fails_nothing(host, core_archive):
+def test_unwritable_log_is_a_warning(host, core_archive):
     host.cli("status")
     log(host).unlink()
     log(host).symlink_to("/etc/passwd")  # not followed, whoever made it
@@ -106,7 +106,7 @@ def test_a_log_that_cannot_be_written_fails_nothing(host, core_archive):
     assert "cannot be read" in host.cli("metrics", code=1)
 
 
-def test_a_torn_line_spoils_only_itself(host, core_archive):
+def test_torn_line_spoils_only_itself(host, core_archive):
     """A full disk cuts a line; the next one is whole."""
     host.cli("status")
     with log(host).open("ab") as file:
@@ -126,14 +126,14 @@ def test_rotated_logs_are_read(host, core_archive):
     assert [entry["command"] for entry in history(host, region)] == ["erase", "burn", "recover"]
 
 
-def test_a_filled_disk_is_told(tmp_path):
+def test_full_disk_raises(tmp_path):
     """/dev/full takes nothing: what a full disk does to a write."""
     (tmp_path / audit_log.FILE).symlink_to("/dev/full")
     with pytest.raises(OSError):
         audit_log.append(tmp_path, [audit_log.Entry()])
 
 
-def test_a_line_without_an_end_takes_bounded_memory(tmp_path):
+def test_very_long_line_is_read_as_damaged(tmp_path):
     (tmp_path / audit_log.FILE).write_bytes(b'{"time"' + b"x" * (8 << 20) + b"\n" + b'{"command": "burn"}\n')
     first, second = audit_log.read(tmp_path)
     assert first.command == "burn"

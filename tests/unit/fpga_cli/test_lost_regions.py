@@ -3,33 +3,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import shutil
-import sqlite3
 import uuid
 
 import pytest
 
 from tests.support.archives import manifest_data, write_archive
 from tests.support.image_server import IMAGE
-
-
-def reboot(host, card_keeps=False):
-    """Do to the host what a restart does, as far as files can tell: no processes are there, nor what they had."""
-    with contextlib.closing(sqlite3.connect(host.state_path / "regions.sqlite")) as connection, connection:
-        changed = connection.execute("UPDATE meta SET value = ? WHERE key = 'boot_id'", (str(uuid.uuid4()),))
-        assert changed.rowcount == 1
-    if not card_keeps:
-        shutil.rmtree(host.path / "run")
-
-
-def lost(host):
-    return [
-        region["id"]
-        for region in host.regions()
-        if region["state"] == "programmed" and (region["error"] or "").startswith("lost: ")
-    ]
 
 
 def fails(host, *arguments):
@@ -48,15 +29,15 @@ def held(host, core_archive):
     return region, owner
 
 
-def test_a_reboot_is_recognised_and_recovered(host, held):
+def test_recover_after_a_restart_loads_the_region_again(host, held):
     region, owner = held
-    reboot(host)
+    host.reboot()
     assert host.cli("status") == "Used regions: 1/3\n"
-    assert lost(host) == [region]
+    assert host.lost() == [region]
     assert "programmed, lost" in host.cli("list")
     assert host.regions()[0]["owner"] == owner
     assert region in host.cli("recover")
-    assert lost(host) == []
+    assert host.lost() == []
     assert (host.path / "run/sim/a/0").read_bytes() == b"bits"
     assert host.regions()[0]["owner"] == owner
     assert host.cli("recover") == ""
@@ -64,9 +45,9 @@ def test_a_reboot_is_recognised_and_recovered(host, held):
     assert host.cli("status") == "Used regions: 0/3\n"
 
 
-def test_a_lost_region_is_not_given_away(host, held, tmp_path):
+def test_lost_region_is_not_given_away(host, held, tmp_path):
     region, owner = held
-    reboot(host)
+    host.reboot()
     other = write_archive(tmp_path / "other.zip")
     assert host.cli("burn", "--file", other).strip() != region
     host.cli("burn", "--file", other, code=65)
@@ -74,99 +55,99 @@ def test_a_lost_region_is_not_given_away(host, held, tmp_path):
     assert host.cli("burn", "--file", other).strip() == region
 
 
-def test_a_card_that_keeps_its_bits_over_a_reboot_lost_nothing(host, held):
-    reboot(host, card_keeps=True)
+def test_card_that_keeps_its_bits_over_a_restart_lost_nothing(host, held):
+    host.reboot(card_keeps=True)
     assert host.cli("status") == "Used regions: 1/3\n"
-    assert lost(host) == []
+    assert host.lost() == []
 
 
-def test_a_card_that_is_away_after_a_reboot(host, held):
+def test_region_of_a_card_that_is_away_after_a_restart_is_lost(host, held):
     """Nobody knows what it holds; when it is back, it is asked."""
     region, _ = held
-    reboot(host, card_keeps=True)
+    host.reboot(card_keeps=True)
     (host.state_path / "sim/a").rename(host.path / "pulled")
-    assert lost(host) == [region]
+    assert host.lost() == [region]
     out, _ = fails(host, "recover")
     assert "is not there" in out
     (host.path / "pulled").rename(host.state_path / "sim/a")
-    assert lost(host) == [region]
+    assert host.lost() == [region]
     host.cli("recover")
-    assert lost(host) == []
+    assert host.lost() == []
 
 
-def test_a_card_that_was_away_is_asked_when_it_is_back(host, held):
+def test_card_is_asked_when_it_is_back(host, held):
     region, _ = held
     (host.state_path / "sim/a").rename(host.path / "pulled")
     host.cli("list")
     (host.path / "run/sim/a/0").write_bytes(b"what it starts with")
     (host.path / "pulled").rename(host.state_path / "sim/a")
-    assert lost(host) == [region]
+    assert host.lost() == [region]
 
 
-def test_quick_status_takes_the_long_way_once(host, held):
+def test_quick_status_gives_up_once_after_a_restart(host, held):
     from fpga_nova.regions import quick_status
 
     def quick():
         return quick_status.stored_count(str(host.state_path), [str(host.config_file)])
 
     assert quick() == (1, 3)
-    reboot(host)
+    host.reboot()
     assert quick() is None
     host.cli("status")
     assert quick() == (1, 3)
 
 
-def test_what_cannot_be_loaded_again_stays_lost_and_says_why(host, held):
+def test_region_that_cannot_be_loaded_again_stays_lost_with_the_reason(host, held):
     region, _ = held
-    reboot(host)
+    host.reboot()
     host.fault("program", "fail no current")
     out, err = fails(host, "recover")
     assert region in out
     assert f"1 region(s) could not be loaded again: {region} is lost: no current" in err
     host.fault("program", None)
     host.cli("recover")
-    assert lost(host) == []
+    assert host.lost() == []
 
 
-def test_without_its_bitstream_it_says_what_to_do(host, held):
+def test_recover_without_the_bitstream_says_what_to_do(host, held):
     region, _ = held
-    reboot(host)
+    host.reboot()
     shutil.rmtree(host.state_path / "cache")
     _, err = fails(host, "recover")
     assert f"came from a local archive: `fpga-cli erase {region}`, then burn it again" in err
-    assert lost(host) == [region]
+    assert host.lost() == [region]
     host.cli("erase", region)
     assert host.states() == ["free"] * 3
 
 
-def test_a_damaged_cached_bitstream_is_not_loaded(host, held):
+def test_damaged_cached_bitstream_is_not_loaded(host, held):
     region, _ = held
-    reboot(host)
+    host.reboot()
     (kept,) = (host.state_path / "cache/bitstreams").iterdir()
     kept.write_bytes(b"bitz")
     fails(host, "recover")
-    assert lost(host) == [region]
+    assert host.lost() == [region]
     assert not (host.path / "run/sim/a/0").exists()
 
 
-def test_it_is_fetched_again_from_its_image(host, glance):
+def test_recover_fetches_the_image_again(host, glance):
     host.cli("burn", IMAGE)
-    reboot(host)
+    host.reboot()
     shutil.rmtree(host.state_path / "cache")
     glance.requests.clear()
     host.cli("recover")
     assert [path for path in glance.requests if path.endswith("/file")]
     assert (host.path / "run/sim/a/0").read_bytes() == b"bits"
-    reboot(host)
+    host.reboot()
     glance.answer = (404, "gone")
     host.cli("recover")  # the cache has it again
-    reboot(host)
+    host.reboot()
     shutil.rmtree(host.state_path / "cache")
     _, err = fails(host, "recover")
     assert "is not found in Glance" in err and "when that is mended, `fpga-cli recover`, else `fpga-cli erase" in err
 
 
-def test_a_cached_core_moves_no_image_data(host, glance):
+def test_burn_of_a_cached_core_fetches_no_image_data(host, glance):
     host.cli("burn", IMAGE)
     glance.requests.clear()
     host.cli("burn", IMAGE)
@@ -175,7 +156,7 @@ def test_a_cached_core_moves_no_image_data(host, glance):
     assert host.cli("status") == "Used regions: 2/3\n"
 
 
-def test_a_cached_core_is_told_by_the_images_hash_alone(host, glance, tmp_path):
+def test_cached_core_is_found_by_the_hash_of_the_image_alone(host, glance, tmp_path):
     """Not by what its owner wrote into the image's properties: that could name another's core."""
     host.cli("burn", IMAGE)
     mine = write_archive(tmp_path / "mine.zip", manifest_data(b"mine!"), x_bin=b"mine!")
@@ -191,7 +172,7 @@ def test_a_cached_core_is_told_by_the_images_hash_alone(host, glance, tmp_path):
     assert (host.path / "run/sim/a/1").read_bytes() == b"mine!"
 
 
-def test_a_cached_core_whose_bits_are_gone_is_fetched(host, glance):
+def test_image_is_fetched_if_its_cached_bitstream_is_gone(host, glance):
     host.cli("burn", IMAGE)
     shutil.rmtree(host.state_path / "cache/bitstreams")
     glance.requests.clear()
@@ -199,12 +180,12 @@ def test_a_cached_core_whose_bits_are_gone_is_fetched(host, glance):
     assert [path for path in glance.requests if path.endswith("/file")]
 
 
-def test_what_is_held_outlives_a_cache_of_no_size(host, core_archive):
+def test_held_bitstream_outlives_a_cache_of_no_size(host, core_archive):
     host.configure(bitstream_cache_size="0")
     region = host.cli("burn", "--file", core_archive).strip()
-    reboot(host)
+    host.reboot()
     host.cli("recover")
-    assert lost(host) == []
+    assert host.lost() == []
     host.cli("erase", region)
     other = write_archive(core_archive, manifest_data(b"other"), x_bin=b"other")
     host.cli("burn", "--file", other)

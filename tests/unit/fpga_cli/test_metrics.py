@@ -28,7 +28,7 @@ def values(family, suffix=""):
     }
 
 
-def test_the_text(host, core_archive):
+def test_metrics_count_regions_cards_and_operations(host, core_archive):
     region = host.cli("burn", "--file", core_archive).strip()
     host.cli("burn", "--file", core_archive)
     host.cli("burn", "--file", core_archive, code=65)
@@ -56,7 +56,7 @@ def test_the_text(host, core_archive):
     assert buckets == sorted(buckets) and buckets[-1] == 3 and len(buckets) == len(counters.BOUNDS)
 
 
-def test_the_form(host):
+def test_metrics_follow_the_text_format(host):
     text = host.cli("metrics")
     said = {}
     for line in text.splitlines():
@@ -70,7 +70,7 @@ def test_the_form(host):
     assert text.endswith("\n") and all(name.startswith("fpga_nova_") for name in said)
 
 
-def test_the_file_is_replaced_whole_and_readable_for_all(host, tmp_path):
+def test_metrics_file_is_replaced_whole_and_readable_for_all(host, tmp_path):
     path = tmp_path / "collector" / "fpga.prom"
     assert "cannot be written" in host.cli("metrics", "--output", path, code=1)
     path.parent.mkdir()
@@ -88,7 +88,7 @@ def test_the_file_is_replaced_whole_and_readable_for_all(host, tmp_path):
     assert [each.name for each in path.parent.iterdir()] == ["fpga.prom"]
 
 
-def test_counts_at_once_are_all_there(tmp_path):
+def test_concurrent_counts_are_all_counted(tmp_path):
     def count():
         for _ in range(50):
             counters.add(tmp_path, [("burn", 0, 0.3), ("burn", 65, 1e9)])

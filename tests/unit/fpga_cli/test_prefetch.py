@@ -13,7 +13,7 @@ def data_requests(glance):
     return [path for path in glance.requests if path.endswith("/file")]
 
 
-def test_a_prefetched_core(host, glance):
+def test_burn_of_a_prefetched_core_fetches_no_image_data(host, glance):
     (brought,) = json.loads(host.cli("prefetch", IMAGE, "-f", "json"))
     assert brought["sha256"] == manifest_data()["bitstreams"][0]["sha256"]
     assert len(data_requests(glance)) == 1
@@ -24,14 +24,14 @@ def test_a_prefetched_core(host, glance):
     assert (host.path / "run/sim/a/0").read_bytes() == b"bits"
 
 
-def test_also_while_all_regions_are_used(host, glance, core_archive):
+def test_prefetch_while_all_regions_are_used(host, glance, core_archive):
     for _ in range(2):
         host.cli("burn", "--file", core_archive)
     host.cli("burn", IMAGE, code=65)
     assert host.cli("prefetch", IMAGE, "-f", "value", "-c", "board") == "board1\n"
 
 
-def test_what_fits_no_region_is_not_brought(host, glance):
+def test_prefetch_of_a_core_that_fits_no_region_keeps_nothing(host, glance):
     host.config_file.write_text(host.config_file.read_text().replace(":board1:", ":board9:"))
     assert "no matching hardware" in host.cli("prefetch", IMAGE, code=64)
     assert not list((host.state_path / "cache/bitstreams").iterdir())

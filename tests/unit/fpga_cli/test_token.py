@@ -17,7 +17,7 @@ def private(glance):
     return glance
 
 
-def test_only_the_token_opens_the_image(host, private):
+def test_token_opens_an_image_that_the_own_credentials_do_not(host, private):
     said = host.cli("burn", IMAGE, code=66)
     assert "fpga-cli's user may not see it" in said
     private.tokens.clear()
@@ -26,13 +26,13 @@ def test_only_the_token_opens_the_image(host, private):
     assert set(private.tokens) == {TOKEN}
 
 
-def test_another_users_token_does_not(host, private):
+def test_token_of_another_user_does_not_open_the_image(host, private):
     said = host.cli("burn", "--token-stdin", IMAGE, said="another-token\n", code=66)
     assert said == f"Error: image {IMAGE} is not found in Glance, or the user whose token was given may not see it\n"
     assert host.states() == ["free"] * 3
 
 
-def test_what_was_fetched_for_one_is_asked_for_again_by_the_next(host, private):
+def test_image_is_fetched_again_for_each_token(host, private):
     """Glance says of each user whether he may have the data, also where the host has them."""
     host.cli("burn", "--token-stdin", IMAGE, said=TOKEN)
     assert private.downloads() == 1
@@ -41,11 +41,11 @@ def test_what_was_fetched_for_one_is_asked_for_again_by_the_next(host, private):
 
 
 @pytest.mark.parametrize("said", ["", "\n", "two words\n", "t\x1bken\n", "tok\u00e9n\n", "x" * 8193, "\n" + TOKEN])
-def test_what_is_no_token_is_not_repeated(host, private, said):
+def test_invalid_token_is_not_repeated_in_the_error(host, private, said):
     error = host.cli("burn", "--token-stdin", IMAGE, said=said, code=66)
     assert error == "Error: standard input has no Keystone token in its first line\n"
     assert private.requests == []
 
 
-def test_not_with_a_local_archive(host, core_archive):
+def test_token_with_a_local_archive_is_wrong_usage(host, core_archive):
     assert "--token-stdin goes with an IMAGE_ID" in host.cli("burn", "--token-stdin", "--file", core_archive, code=2)

@@ -30,13 +30,13 @@ def memory(host, region):
     return path
 
 
-def test_all_hold(host, region):
+def test_verify_of_regions_that_hold(host, region):
     found, _ = verify(host, 0)
     assert [entry["result"] for entry in found.values()] == ["holds"] * 3
     assert host.states() == ["programmed", "free", "free"]
 
 
-def test_a_region_that_lost_its_bits(host, region):
+def test_verify_of_a_region_that_lost_its_bits(host, region):
     memory(host, region).write_bytes(b"cosmic ray")
     found, err = verify(host, 69)
     assert found[region]["result"] == "fails" and "not what it should" in found[region]["error"]
@@ -48,7 +48,7 @@ def test_a_region_that_lost_its_bits(host, region):
     assert verify(host, 0, region)[0][region]["result"] == "holds"
 
 
-def test_a_region_that_has_its_bits_again_is_not_lost(host, region):
+def test_verify_of_a_region_that_has_its_bits_again(host, region):
     path = memory(host, region)
     content = path.read_bytes()
     path.write_bytes(b"cosmic ray")
@@ -58,7 +58,7 @@ def test_a_region_that_has_its_bits_again_is_not_lost(host, region):
     assert "lost" not in host.cli("list")
 
 
-def test_a_free_region_that_is_not_blank_is_quarantined(host, region):
+def test_verify_quarantines_a_free_region_that_is_not_blank(host, region):
     path = memory(host, region)
     host.cli("erase", region)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -72,7 +72,7 @@ def test_a_free_region_that_is_not_blank_is_quarantined(host, region):
     assert host.cli("status") == "Used regions: 0/3\n"
 
 
-def test_a_card_that_is_not_there(host, region):
+def test_verify_of_a_card_that_is_away(host, region):
     (host.state_path / "sim" / "a").rename(host.path / "a")
     found, err = verify(host, 127, region)
     assert found[region]["result"] == "fails" and "is not there" in err
@@ -80,7 +80,7 @@ def test_a_card_that_is_not_there(host, region):
     verify(host, 0, region)
 
 
-def test_quarantined_by_hand(host, region, core_archive):
+def test_quarantined_region_is_out_of_service_until_released(host, region, core_archive):
     owner = str(uuid.uuid4())
     held = host.cli("burn", "--owner", owner, "--file", core_archive).strip()
     free = next(entry["id"] for entry in host.regions() if entry["state"] == "free")
@@ -98,7 +98,7 @@ def test_quarantined_by_hand(host, region, core_archive):
     assert host.cli("status") == "Used regions: 0/3\n"
 
 
-def test_quarantine_asks_no_card(host, region):
+def test_quarantine_touches_no_card(host, region):
     host.fault("erase", "fail hung")
     host.fault("verify", "fail hung")
     host.configure(devices="soft", lock_timeout="1")
@@ -106,7 +106,7 @@ def test_quarantine_asks_no_card(host, region):
     assert host.states()[0] == "quarantined"
 
 
-def test_both_wait_for_the_work_in_progress(host, core_archive):
+def test_quarantine_and_verify_of_a_busy_region(host, core_archive):
     host.configure(sim_cards="a:board1:1", lock_timeout="0")
     region = host.cli("burn", "--file", core_archive).strip()
     with locks.hold(host.state_path / "locks" / f"{region}.lock"):

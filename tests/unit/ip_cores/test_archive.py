@@ -121,7 +121,7 @@ def test_links_and_devices(tmp_path):
             info.external_attr = (kind | 0o777) << 16
             file.writestr("manifest.json", json.dumps(manifest_data()))
             file.writestr(info, b"/etc/shadow")
-        refused(tmp_path / "a.zip", "no regular file")
+        refused(tmp_path / "a.zip", "not a regular file")
 
 
 def test_duplicates(tmp_path):
