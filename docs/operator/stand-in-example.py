@@ -30,14 +30,14 @@ def burn(image_id):
 
 
 def erase(name):
-    """Wipe a region and give it back."""
+    """Wipe a region and free it."""
     if name not in REGIONS:
         fail(33, f"cannot erase FPGA device with id `{name}' - unknown region")
     REGIONS[name].unlink(missing_ok=True)
 
 
 def status():
-    """Count."""
+    """Print how many regions are used."""
     print(f"Used regions: {sum(path.exists() for path in REGIONS.values())}/{len(REGIONS)}")
 
 

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What manuals, samples and README say, held against the code.
+"""Compares manuals, samples and README with the code.
 
-The samples are made anew with:
+To generate the samples again:
 
     oslo-config-generator --config-file etc/fpga-nova/config-generator.conf
     oslo-config-generator --config-file etc/nova/config-generator-fpga.conf
@@ -60,14 +60,14 @@ def relative(path: pathlib.Path) -> str:
 
 
 @pytest.mark.parametrize("config", ["etc/fpga-nova/config-generator.conf", "etc/nova/config-generator-fpga.conf"])
-def test_a_sample_is_what_the_generator_gives(config, tmp_path, monkeypatch):
+def test_sample_equals_output_of_generator(config, tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
     committed = re.search(r"^output_file = (.*)$", (ROOT / config).read_text(), re.MULTILINE)[1]
     generator.main(["--config-file", config, "--output-file", str(tmp_path / "sample")])
     assert (tmp_path / "sample").read_text() == (ROOT / committed).read_text()
 
 
-def test_every_option_of_the_samples_has_a_help_text():
+def test_every_option_of_samples_has_help_text():
     for sample in (ROOT / "etc/fpga-nova/fpga-nova.conf.sample", ROOT / "etc/nova/fpga.conf.sample"):
         assert "(no help" not in sample.read_text()
 
@@ -85,7 +85,7 @@ def codes_of_errors() -> set[int]:
 
 
 def list_table(page: pathlib.Path, first: str) -> list[list[str]]:
-    """Return the rows of the list-table in `page` whose head begins with the cell `first`."""
+    """Return the rows of the list-table in `page` whose first head cell is `first`."""
     for block in re.split(r"^\.\. list-table::\n", page.read_text(), flags=re.MULTILINE)[1:]:
         rows: list[list[str]] = []
         for line in block.splitlines():
@@ -102,15 +102,15 @@ def list_table(page: pathlib.Path, first: str) -> list[list[str]]:
     raise AssertionError(f"no table of {first} in {page}")
 
 
-def test_the_manual_has_every_exit_code():
+def test_manual_has_every_exit_code():
     rows = list_table(DOCS / "operator" / "fpga-cli.rst", "Code")
     assert {int(row[0]) for row in rows} == codes_of_errors() | OTHER_CODES
 
 
-def test_the_readme_has_every_exit_code():
+def test_readme_has_every_exit_code():
     table = re.search(r"^==== =.*?^==== =.*?^==== =", README.read_text(), re.DOTALL | re.MULTILINE)[0]
     said = {int(code) for line in table.splitlines() for code in re.findall(r"(?:^|\s{2,})(\d+)\s{2,}\S", line)}
-    assert said == (codes_of_errors() | {0}) - {1, 2}  # of 1 the README says below its table that it is anything else
+    assert said == (codes_of_errors() | {0}) - {1, 2}  # the README names 1 and 141 below its table
 
 
 def test_help_has_every_exit_code():
@@ -144,7 +144,7 @@ def schema_rows() -> dict[str, tuple[str, str, str]]:
     return rows
 
 
-def test_the_manifest_table_is_the_schema():
+def test_manifest_table_equals_schema():
     rows = {row[0]: tuple(row[1:]) for row in list_table(DOCS / "user" / "archives.rst", "Field")}
     expected = schema_rows()
     assert list(rows) == list(expected)
@@ -158,23 +158,23 @@ def test_the_manifest_table_is_the_schema():
 
 @pytest.mark.parametrize("page", pages(), ids=relative)
 def test_paths_of_the_tree_exist(page):
-    """What looks like a path of this tree is one; also in literal blocks."""
+    """A text in the form of a path of this tree is one; also in literal blocks."""
     tops = "|".join(TOPS)
     text = page.read_text().replace("/path/to/fpga-nova/", " ")
     found = re.findall(rf"(?<![\w/.~<>-])((?:{tops})/[\w./-]*[\w/])", text)
-    # What is made by installing or building is not in the tree; NAME and NN stand for any.
+    # Files made by installing or building are not in the tree; NAME and NN stand for any name.
     made = re.compile(r"docs/_build|.*\b(?:test_)?NAME\.|.*-NN\.")
     missing = [path for path in found if not (ROOT / path).exists() and not made.match(path)]
     assert not missing
 
 
-#: Names of option namespaces and entry points, which look like modules and are none.
+#: Names of option namespaces and entry points, which have the form of modules.
 NAMES = {"fpga_nova.host"}
 
 
 @pytest.mark.parametrize("page", pages(), ids=relative)
 def test_modules_exist(page):
-    """A dotted name of ours is a module, or something in one; also in literal blocks."""
+    """A dotted name of our packages is a module or a name in one; also in literal blocks."""
     found = re.findall(
         r"(?<![\w./-])((?:fpga_nova|fpga_hooks|build_scripts|tests|benchmarks)(?:\.\w+)+)", page.read_text()
     )
@@ -224,7 +224,7 @@ def texts_of_the_code() -> str:
     return "\0".join(parts)
 
 
-def test_messages_in_the_manual_are_those_of_the_code():
+def test_messages_of_manual_are_in_code():
     texts = texts_of_the_code()
     page = (DOCS / "operator" / "troubleshooting.rst").read_text()
     terms = [term for line in re.findall(r"^``.*``$", page, re.MULTILINE) for term in re.findall(r"``(.*?)``", line)]
@@ -237,7 +237,7 @@ def test_messages_in_the_manual_are_those_of_the_code():
     assert not wrong
 
 
-def test_every_command_is_in_the_manual():
+def test_manual_has_every_command():
     command = [sys.executable, "-m", "fpga_nova.fpga_cli", "--help"]
     text = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
     names = re.findall(r"^    ([a-z]+) ", text[text.index("commands:") : text.index("exit codes:")], re.MULTILINE)
@@ -246,14 +246,14 @@ def test_every_command_is_in_the_manual():
     assert [name for name in names if f"python -m fpga_nova.fpga_cli {name} --help" not in page] == []
 
 
-def test_the_files_that_dpkg_complains_of_are_those_that_the_series_changes():
+def test_dpkg_output_names_files_of_series():
     page = (DOCS / "operator" / "debian.rst").read_text()
     quoted = re.findall(r"^    \?\?5\?{6}   /usr/lib/python3/dist-packages/nova/(\S+)$", page, re.MULTILINE)
     text = "".join(patch.read_text() for patch in series.load().release("26.2.2").patches)
     assert quoted == sorted(set(re.findall(r"^--- a/(\S+)", text, re.MULTILINE)))
 
 
-def test_make_targets_in_the_docs_exist():
+def test_make_targets_of_manuals_exist():
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     said = {
         name
@@ -281,7 +281,7 @@ def test_every_committed_picture_has_a_source():
 # The examples
 
 
-def test_the_stand_in_example_keeps_the_contract(tmp_path):
+def test_stand_in_example_keeps_contract(tmp_path):
     example = DOCS / "operator" / "stand-in-example.py"
 
     def run(*arguments: str) -> tuple[int, str, str]:
@@ -342,7 +342,7 @@ def port(host):
 MESSAGE = bytes(range(256)) * 300
 
 
-def test_the_python_example_speaks_to_a_region(port):
+def test_python_example_exchanges_messages_with_region(port):
     spec = importlib.util.spec_from_file_location("region", DOCS / "user" / "region.py")
     region = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(region)
@@ -352,7 +352,7 @@ def test_the_python_example_speaks_to_a_region(port):
             assert answer == (zlib.crc32(message).to_bytes(4, "big") if message else b"")
 
 
-def test_the_shell_example_speaks_to_a_region(port, tmp_path):
+def test_shell_example_exchanges_message_with_region(port, tmp_path):
     (tmp_path / "message").write_bytes(MESSAGE)
     done = subprocess.run(
         ["sh", str(DOCS / "user" / "region.sh"), str(tmp_path / "message")],

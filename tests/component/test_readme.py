@@ -87,7 +87,7 @@ def run_block(clone: pathlib.Path, user: str | None) -> subprocess.CompletedProc
         for path in [clone, *clone.rglob("*")]:
             os.chown(path, entry.pw_uid, entry.pw_gid)
         as_user = {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
-    # Whatever failed, the servers of the regions do not outlive the test.
+    # After a failure, too, the servers of the regions must not outlive the test.
     erase = 'for one in try/run/endpoints/*.sock; do [ ! -S "$one" ] || fpga erase "$(basename "$one" .sock)"; done'
     script = f"trap {shlex.quote(erase)} EXIT\n{block()}"
     return subprocess.run(
@@ -103,7 +103,7 @@ def run_block(clone: pathlib.Path, user: str | None) -> subprocess.CompletedProc
 
 
 @pytest.mark.parametrize("user", [None, "nobody"])
-def test_the_way_without_a_cloud_works_to_the_letter(clone, user):
+def test_commands_without_cloud_work_to_the_letter(clone, user):
     if os.geteuid() != 0 and user is not None:
         pytest.skip("only root can become another user")
     done = run_block(clone, user)
@@ -114,7 +114,7 @@ def test_the_way_without_a_cloud_works_to_the_letter(clone, user):
     assert printed == promised
 
 
-def test_the_demo_of_the_first_screen_is_the_demo_that_runs():
+def test_demo_of_first_screen_has_titles_of_demo():
     """Its titles and phrases are those of build_scripts/demo.py."""
     source = (ROOT / "build_scripts/demo.py").read_text()
     shown = README[README.index("    ==> ") : README.index("    demo: PASS")]
