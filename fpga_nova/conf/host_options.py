@@ -11,14 +11,14 @@ HOST_OPTS = [
     cfg.StrOpt(
         "state_path",
         default=paths.STATE_PATH,
-        help="Directory of the region store, the locks, the cache and what else outlives a reboot. Mode 0700. "
-        "Read by fpga-cli.",
+        help="Directory of the region store, the locks, the cache and everything else that outlives a reboot. "
+        "Mode 0700. Read by fpga-cli.",
     ),
     cfg.StrOpt(
         "run_path",
         default=paths.RUN_PATH,
-        help="Directory of what a reboot ends: the sockets of regions and their servers. Keep it short, a unix "
-        "socket's path has room for 107 bytes. Read by fpga-cli.",
+        help="Directory of the sockets of regions and of their servers, which a reboot ends. Keep it short: the path "
+        "of a unix socket has room for 107 bytes. Read by fpga-cli.",
     ),
     cfg.ListOpt(
         "devices",
@@ -28,7 +28,7 @@ HOST_OPTS = [
     cfg.StrOpt(
         "endpoint_group",
         help="Group that may connect to the sockets of regions: the one that QEMU runs in, e.g. `kvm`. Without it "
-        "only the user who runs fpga-cli may. Read by fpga-cli.",
+        "only the user that runs fpga-cli may. Read by fpga-cli.",
     ),
     cfg.IntOpt(
         "lock_timeout",
@@ -53,17 +53,17 @@ HOST_OPTS = [
         "require_signature",
         default="if-present",
         choices=[
-            ("never", "signatures are not looked at"),
+            ("never", "signatures are not checked"),
             (
                 "if-present",
                 "an image with any img_signature* property is burned only if the signature is good; without "
-                "signature_certificates none is looked at",
+                "signature_certificates none is checked",
             ),
             ("always", "nothing is burned without a good signature, no local archive either"),
         ],
         help="Whether an IP core must be signed, by the image properties img_signature, img_signature_hash_method, "
-        "img_signature_key_type and img_signature_certificate_uuid, in Glance's form. Whoever may change an image's "
-        "properties can take its signature away; only `always` protects from that. Read by fpga-cli.",
+        "img_signature_key_type and img_signature_certificate_uuid, in Glance's form. A user that may change an "
+        "image's properties can remove its signature; only `always` protects from that. Read by fpga-cli.",
     ),
     cfg.StrOpt(
         "signature_certificates",
@@ -75,7 +75,7 @@ HOST_OPTS = [
         "scan_command",
         help="Absolute path of an executable that may refuse a bitstream. It is run as root before a region is "
         "touched, with the bitstream's path as its argument and what is known of it in the environment (FPGA_PROJECT, "
-        "FPGA_IMAGE_ID, FPGA_BOARD, ...). Exit code 0 admits; with any other its last words are the reason. "
+        "FPGA_IMAGE_ID, FPGA_BOARD, ...). Exit code 0 admits; with any other the end of its output is the reason. "
         "Read by fpga-cli.",
     ),
     cfg.IntOpt(
@@ -90,7 +90,7 @@ HOST_OPTS = [
         default=1024,
         min=0,
         help="MiB of bitstreams kept in `state_path`, so that they need not be fetched again; the least recently used "
-        "go first. What regions hold is always kept, and counts: `fpga-cli recover` loads it again after a reboot. "
-        "Read by fpga-cli.",
+        "go first. Bitstreams that regions hold are always kept, and count: `fpga-cli recover` loads them again after "
+        "a reboot. Read by fpga-cli.",
     ),
 ]

@@ -22,7 +22,7 @@ host. Read by nova-compute.
         default=True,
         help="""
 If True, nothing is programmed or erased: regions are reported and claimed, but no IP core is burned and no device
-reaches the guest. For trying the scheduling on a cloud without cards. Read by nova-compute.
+reaches the guest. Use it to try the scheduling on a cloud without cards. Read by nova-compute.
 """,
     ),
     cfg.StrOpt(
@@ -41,7 +41,7 @@ NOVA_OPTS = [
         "burn_timeout",
         default=600,
         min=1,
-        help="Seconds that a burn (download and programming) may take before the build is given up on this host. "
+        help="Seconds that a burn (download and programming) may take before the build on this host fails. "
         "Read by nova-compute.",
     ),
     cfg.IntOpt(
@@ -55,9 +55,9 @@ NOVA_OPTS = [
         default=False,
         help="""
 Whether the property `hw_fpga_ip_id` of a server's image counts like `hw:fpga_ip_id` of its flavor, which comes first.
-Such an IP core is fetched with the token of the user that boots the server: users may bring their own. fpga-cli's
-policy_file and require_signature decide what they may have programmed. Read by nova-api, nova-scheduler
-and nova-compute, which must agree.
+Such an IP core is fetched with the token of the user that boots the server, so users may bring their own. fpga-cli's
+policy_file and require_signature then decide what they may program. Read by nova-api, nova-scheduler and
+nova-compute, which must agree.
 """,
     ),
     cfg.StrOpt(

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the operating system gives: durable files, locks, scratch directories, tools, trusted paths."""
+"""The operating system's part: durable files, locks, scratch directories, tools, trusted paths, UUIDs."""

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """Locks between processes that end with their holder, by flock(2).
 
-The kernel drops such a lock when its holder dies, however that happens; so a region in a transitional state whose
-lock can be had has lost its worker, and no pid has to be guessed at.
+The kernel releases such a lock when its holder dies, however that happens; so a region in a transitional state whose
+lock is free has lost its worker, and no pid has to be guessed.
 
-A process that works on somebody's behalf (a vendor's tool that writes the card) inherits the descriptors of his locks
-(:func:`descriptors`): should he be killed, they stay locked until his worker has ended too.
+A process that works for the holder of locks (a vendor's tool that writes the card) inherits their descriptors
+(:func:`descriptors`): if the holder is killed, they stay locked until that process has ended too.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ import pathlib
 import time
 from collections.abc import Iterator
 
+from fpga_nova import errors
+
 #: Seconds between two tries; flock(2) has no wait with a limit.
 _POLL = 0.05
 
 _held: contextvars.ContextVar[tuple[int, ...]] = contextvars.ContextVar("held", default=())
 
 
-class Busy(Exception):
-    """The lock is held by another process. Never leaves the engine."""
+class Busy(errors.FpgaError):
+    """Another process holds the lock. The engine turns it into the error of its operation."""
 
 
 @contextlib.contextmanager
@@ -33,9 +35,9 @@ def hold(path: pathlib.Path, timeout: float = 0, make: bool = True) -> Iterator[
     """Hold the lock of the file or directory `path`.
 
     :param timeout: seconds to wait for it; 0 tries once
-    :param make: whether it is made, as a file, if it is not there
-    :raises Busy: another process held it all the time
-    :raises FileNotFoundError: it is not there and was not to be made
+    :param make: whether to make the path, as a file, if it does not exist
+    :raises Busy: another process held the lock all the time
+    :raises FileNotFoundError: the path does not exist and `make` is False
     """
     flags = os.O_RDONLY | os.O_CLOEXEC
     if make and not path.is_dir():
@@ -50,7 +52,7 @@ def hold(path: pathlib.Path, timeout: float = 0, make: bool = True) -> Iterator[
                 break
             except BlockingIOError:
                 if time.monotonic() >= deadline:
-                    raise Busy(str(path)) from None
+                    raise Busy(f"{path} is locked by another process") from None
                 time.sleep(_POLL)
         _held.set((*_held.get(), descriptor))
         try:
@@ -58,12 +60,12 @@ def hold(path: pathlib.Path, timeout: float = 0, make: bool = True) -> Iterator[
         finally:
             # By name, not by a token: locks may end in another order than the reverse of their beginning.
             _held.set(tuple(held for held in _held.get() if held != descriptor))
-            # Said outright, as closing alone would leave the lock to a child that inherited it and was left behind.
+            # Unlock explicitly: closing alone would leave the lock to a child that inherited the descriptor.
             fcntl.flock(descriptor, fcntl.LOCK_UN)
     finally:
         os.close(descriptor)
 
 
 def descriptors() -> tuple[int, ...]:
-    """Return the descriptors of the locks held here, for `pass_fds` of a child that is to keep them if we die."""
+    """Return the descriptors of the locks held here, for `pass_fds` of a child that keeps them if this process dies."""
     return _held.get()

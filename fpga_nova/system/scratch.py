@@ -20,8 +20,8 @@ def directory(state_path: pathlib.Path) -> Iterator[pathlib.Path]:
     """
     parent = state_path / "tmp"
     parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    # The sweep and the making of a directory exclude each other, or a sweep could take a directory in the moment
-    # between its making and its locking.
+    # The sweep and the making of a directory exclude each other, or a sweep could remove a directory that is made but
+    # not yet locked.
     with contextlib.ExitStack() as stack:
         with locks.hold(parent, timeout=10):
             _sweep(parent)

@@ -11,6 +11,7 @@ import dataclasses
 import socket
 import struct
 
+from fpga_nova import errors
 from fpga_nova.softfpga.runtime.loaded_fabric import LoadedFabric, StopReason
 
 #: Bytes read ahead of the core.
@@ -22,11 +23,8 @@ SLICE = 1 << 15
 _HEADER = struct.Struct(">I")
 
 
-class SessionClosed(Exception):
+class SessionClosed(errors.FpgaError):
     """The connection ends. The text is the reason for the log; it is empty if the client just left."""
-
-    def __init__(self, reason: str = "") -> None:
-        super().__init__(reason)
 
 
 @dataclasses.dataclass
