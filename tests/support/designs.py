@@ -161,7 +161,7 @@ DESIGNS = {
     "flops-hx8k": Design(flops(), "soft-hx8k"),
     "rams-hx1k": Design(rams()),
     # nextpnr 0.4 has the falling edges of a block RAM's two ports the wrong way round on all but the 1k
-    # (nextpnr issue 910): it is told the opposite there, to get the bitstream that the design asks for.
+    # (nextpnr issue 910): the design is swapped for it, to get the bitstream that the design asks for.
     "rams-hx8k": Design(rams(swapped=True), "soft-hx8k"),
     "moody": Design(_MOODY),
     "another-clock": _refused(

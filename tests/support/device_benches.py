@@ -204,7 +204,7 @@ class StandInBench(Bench):
             path.write_text(what)
 
     def hold_loads(self) -> vendor_tools.Held:
-        """Make the tool wait at its loads, until it is told to go on."""
+        """Make the tool wait at its loads, until the test lets it go on."""
         return vendor_tools.Held(self.tool)
 
     def blank(self) -> pathlib.Path:

@@ -57,14 +57,14 @@ class DriverContract:
         """A driver need not report anything; what it reports never goes back, and comes to its end."""
         device, region = bench.device(), bench.region()
         device.erase(region)
-        told = []
-        device.on_progress = lambda done, total: told.append((done, total))
+        reported = []
+        device.on_progress = lambda done, total: reported.append((done, total))
         core = bench.core()
         device.program(region, core)
-        assert bool(told) == (bench.driver in ("openfpgaloader", "sim"))
-        assert told == sorted(told) and all(0 < done <= total for done, total in told)
-        if told:
-            assert told[-1] == ((core.size, core.size) if bench.driver == "sim" else (100, 100))
+        assert bool(reported) == (bench.driver in ("openfpgaloader", "sim"))
+        assert reported == sorted(reported) and all(0 < done <= total for done, total in reported)
+        if reported:
+            assert reported[-1] == ((core.size, core.size) if bench.driver == "sim" else (100, 100))
 
     def test_core_is_proved_when_its_file_is_gone(self, bench):
         device, region, core = bench.device(), bench.region(), bench.core()

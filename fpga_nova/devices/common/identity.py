@@ -68,5 +68,7 @@ def write_record(record: pathlib.Path, bitstream: model.Bitstream, identity: str
 
 def _unlike_blank(identity: str, blank: str) -> str:
     if identity == blank:
-        raise errors.ReadBackMismatch(f"{identity} is the blank's: a core that shows it cannot be told from the blank")
+        raise errors.ReadBackMismatch(
+            f"{identity} is the blank's: a core that shows it cannot be distinguished from the blank"
+        )
     return identity

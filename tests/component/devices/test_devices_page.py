@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The page on devices, held against the code; the device that stands on it works as it stands there."""
+"""The manual's page on devices, compared with the code; the driver that it shows works as printed."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def blocks(language: str) -> list[str]:
     return [textwrap.dedent(block) for block in found]
 
 
-def test_drivers_and_options_are_on_the_page():
+def test_manual_has_every_driver_and_option():
     for driver in device_benches.ALL:
         assert f"``{driver}``" in PAGE
         if driver not in ("sim", "soft"):
@@ -33,7 +33,7 @@ def test_drivers_and_options_are_on_the_page():
 
 
 @pytest.mark.parametrize("block", [block for block in blocks("ini") if "shelf" not in block])
-def test_examples_are_read(block, tmp_path):
+def test_examples_of_the_manual_are_read(block, tmp_path):
     path = tmp_path / "fpga.conf"
     path.write_text(f"{block}state_path = {tmp_path}\n")
     conf = host_config.load([str(path)])
@@ -66,7 +66,7 @@ class ShelfHost(Host):
         return f"{ROOT}{os.pathsep}{self.path / 'site'}"
 
 
-def test_the_device_of_the_page(tmp_path):
+def test_driver_of_the_manual_burns_and_erases(tmp_path):
     host = ShelfHost(tmp_path)
     host.install()
     shelf = tmp_path / "srv/shelf"

@@ -14,7 +14,7 @@ from tests.support.waiting import wait_until
 
 
 def kill_while_loading(bench, archive) -> vendor_tools.Held:
-    """Kill fpga-cli in the middle of a load; return the tool, which goes on when it is told to."""
+    """Kill fpga-cli in the middle of a load; return the tool, which goes on when the test lets it."""
     tool = bench.hold_loads()
     process = bench.host.start("burn", "--file", archive)
     tool.wait_for_load()

@@ -26,7 +26,7 @@ def loaded(bench):
     return device, region, bench.core()
 
 
-def test_every_byte_arrives(bench, loaded):
+def test_every_byte_arrives_at_the_fpga(bench, loaded):
     device, region, core = loaded
     device.program(region, core)
     assert bench.fpga.received == xvc.words_of(core.path.read_bytes())
@@ -36,29 +36,29 @@ def test_every_byte_arrives(bench, loaded):
     assert bench.fpga.received == xvc.words_of(bench.blank.read_bytes())
 
 
-def test_the_tools_own_progress_is_reported(bench, loaded):
+def test_progress_of_the_tool_is_reported(bench, loaded):
     device, region, _ = loaded
     core = bench.core(xvc.bitstream(0x12345678, bytes(range(256)) * 1200))
     bench.cable.delay = 0.02
-    told = []
-    device.on_progress = lambda done, total: told.append((done, total))
+    reported = []
+    device.on_progress = lambda done, total: reported.append((done, total))
     device.program(region, core)
-    percents = [done for done, _ in told]
-    assert {total for _, total in told} == {100}
+    percents = [done for done, _ in reported]
+    assert {total for _, total in reported} == {100}
     assert percents == sorted(percents) and percents[-1] == 100
     assert any(0 < percent < 100 for percent in percents)
 
 
-def test_another_part_never_reaches_the_card(bench):
+def test_core_for_another_part_never_reaches_the_card(bench):
     archive = bench.archive(bench.core(xvc.bitstream(0x12345678, b"\x30\x01\x80\x01\x03\x63\x10\x93" + bytes(400))))
     bench.host.cli("status")
     clears = bench.fpga.clears
-    said = bench.host.cli("burn", "--file", archive, code=64)
-    assert "x.bin of IP core 'core' was by its own header (xilinx_bit) not built for region" in said
+    error = bench.host.cli("burn", "--file", archive, code=64)
+    assert "x.bin of IP core 'core' was by its own header (xilinx_bit) not built for region" in error
     assert bench.fpga.clears == clears
 
 
-def test_proof_changes_nothing(bench, loaded):
+def test_proof_leaves_the_fpga_running(bench, loaded):
     device, region, core = loaded
     device.program(region, core)
     clears = bench.fpga.clears
@@ -68,7 +68,7 @@ def test_proof_changes_nothing(bench, loaded):
     assert bench.fpga.done
 
 
-def test_done_stays_low(bench, loaded):
+def test_load_with_done_low_is_not_proved(bench, loaded):
     device, region, core = loaded
     bench.fpga.done_stays_low = True
     device.program(region, core)  # the tool ends with 0
@@ -76,14 +76,14 @@ def test_done_stays_low(bench, loaded):
         device.verify(region, core)
 
 
-def test_another_core(bench, loaded):
+def test_proof_of_another_core_fails(bench, loaded):
     device, region, core = loaded
     device.program(region, core)
     with pytest.raises(errors.ReadBackMismatch, match=r"TDO value .* isn't the one expected"):
         device.verify(region, bench.core())
 
 
-def test_cable_breaks_in_the_middle(bench, loaded):
+def test_load_over_a_broken_cable_fails(bench, loaded):
     device, region, core = loaded
     bench.cable.breaks_after = 8000
     with pytest.raises(errors.ProgrammingFailed, match="openFPGALoader"):
@@ -96,14 +96,14 @@ def test_cable_breaks_in_the_middle(bench, loaded):
     device.verify(region, None)
 
 
-def test_cable_is_gone(bench, loaded):
+def test_load_without_a_cable_fails(bench, loaded):
     device, region, core = loaded
     bench.pull()
     with pytest.raises(errors.DeviceNotAccessible, match="Connection error"):
         device.program(region, core)
 
 
-def test_file_is_cut_off(bench, loaded):
+def test_file_that_is_cut_off_is_refused_before_a_load(bench, loaded):
     """A .bit shorter than its header says is refused before the FPGA is touched; the tool would end with 0."""
     device, region, core = loaded
     clears = bench.fpga.clears
@@ -112,7 +112,7 @@ def test_file_is_cut_off(bench, loaded):
     assert bench.fpga.clears == clears
 
 
-def test_words_without_an_end(bench, loaded):
+def test_bitstream_without_its_end_is_not_proved(bench, loaded):
     device, region, _ = loaded
     content = bench.content("12345678-0000-4000-8000-000000000000").replace(xvc.DESYNC, bytes(8))
     core = bench.core(content)
@@ -122,7 +122,7 @@ def test_words_without_an_end(bench, loaded):
 
 
 @pytest.mark.parametrize("code", [0x00000000, 0xFFFFFFFF, 0xB1A00001])
-def test_a_code_that_proves_nothing(bench, loaded, code):
+def test_user_code_that_proves_nothing_is_refused(bench, loaded, code):
     device, region, _ = loaded
     clears = bench.fpga.clears
     with pytest.raises(errors.ProgrammingFailed):
@@ -130,7 +130,7 @@ def test_a_code_that_proves_nothing(bench, loaded, code):
     assert bench.fpga.clears == clears
 
 
-def test_another_fpga(bench, loaded):
+def test_card_with_another_fpga_is_not_accessible(bench, loaded):
     device, region, core = loaded
     bench.configure(openfpgaloader_card=bench.options()["openfpgaloader_card"].replace("0x0362d093", "0x03631093"))
     device = bench.device()
@@ -139,7 +139,7 @@ def test_another_fpga(bench, loaded):
         device.program(region, core)
 
 
-def test_an_fpga_that_cannot_be_asked(bench):
+def test_fpga_without_a_readable_user_code_is_refused(bench):
     """An Efinix Trion: openFPGALoader knows it, but the driver cannot read back what it holds."""
     bench.fpga.idcode = 0x00210A79
     bench.configure(openfpgaloader_card=bench.options()["openfpgaloader_card"].replace("0x0362d093", "0x00210a79"))
@@ -147,7 +147,7 @@ def test_an_fpga_that_cannot_be_asked(bench):
         bench.device().discover()
 
 
-def test_formats_without_a_header_go_by_the_function(bench):
+def test_format_without_a_header_is_proved_by_the_function_id(bench):
     bench.configure(openfpgaloader_card=f"{bench.options()['openfpgaloader_card']} format=bin")
     device = bench.device()
     region, core = bench.region(device), bench.core()
@@ -157,7 +157,7 @@ def test_formats_without_a_header_go_by_the_function(bench):
     assert bench.fpga.received == core.path.read_bytes()
 
 
-def test_a_name_cannot_turn_a_bitstream_into_jtag_commands(bench, loaded):
+def test_name_of_a_file_cannot_turn_it_into_jtag_commands(bench, loaded):
     """openFPGALoader plays any file with .svf in its path, and a core's bytes could be such commands."""
     device, region, _ = loaded
     directory = bench.path / "core.svf"
@@ -168,7 +168,7 @@ def test_a_name_cannot_turn_a_bitstream_into_jtag_commands(bench, loaded):
     assert bench.fpga.received == xvc.words_of(path.read_bytes())
 
 
-def test_somebody_works_on_the_cable(bench, loaded, monkeypatch):
+def test_cable_in_use_is_not_probed(bench, loaded, monkeypatch):
     """Looking for cards leaves a cable alone that is in use, and takes its card for present."""
     device, region, core = loaded
     monkeypatch.setattr(openfpgaloader, "PROBE_TIMEOUT", 0)

@@ -32,7 +32,7 @@ class TestCommand:
     def bench(self, tmp_path):
         return device_benches.CommandBench(tmp_path)
 
-    def test_killed_between_its_erase_and_ours(self, bench):
+    def test_erase_goes_on_after_a_kill_behind_the_tools_erase(self, bench):
         device, region = bench.device(), bench.region()
         device.program(region, bench.core())
         (bench.tool.parent / "regions.json").write_text(json.dumps([None, None]))
@@ -66,13 +66,13 @@ class TestDfl:
     def bench(self, tmp_path):
         return device_benches.DflBench(tmp_path)
 
-    def test_how_fpgaconf_is_called(self, bench):
+    def test_fpgaconf_is_called_as_opae_does(self, bench):
         core = bench.core()
         bench.device().program(bench.region(), core)
         words = ["--segment", "0x0000", "--bus", "0x3b", "--device", "0x00", "--function", "0x0", str(core.path)]
         assert arguments(bench)[-1] == words
 
-    def test_how_fpgasupdate_is_called(self, bench):
+    def test_fpgasupdate_is_called_with_file_and_address(self, bench):
         tool = vendor_tools.install(bench.tool.parent, "fpgasupdate")
         bench.configure(dfl_loader="fpgasupdate", dfl_tool=tool)
         device, region, core = bench.device(), bench.region(), bench.core()
@@ -80,7 +80,7 @@ class TestDfl:
         device.verify(region, core)
         assert arguments(bench)[-1] == [str(core.path), "0000:3b:00.0"]
 
-    def test_an_image_for_another_interface(self, bench):
+    def test_image_for_another_interface_is_refused_by_the_tool(self, bench):
         core = bench.core(vendor_tools.gbs(str(uuid.uuid4()), str(uuid.uuid4())))
         with pytest.raises(errors.ProgrammingFailed, match="No suitable slots found"):
             bench.device().program(bench.region(), core)
@@ -91,20 +91,20 @@ class TestXrt:
     def bench(self, tmp_path):
         return device_benches.XrtBench(tmp_path)
 
-    def test_how_it_is_called(self, bench):
+    def test_xbutil_is_called_as_its_manual_says(self, bench):
         device, region, core = bench.device(), bench.region(), bench.core()
         device.program(region, core)
         assert arguments(bench)[-1] == ["program", "--device", "0000:65:00.1", "--user", str(core.path)]
         assert vendor_tools.calls(bench.tool)[-1]["env"]["XILINX_XRT"] == str(bench.tool.parent.parent)
 
-    def test_a_reset_where_it_is_wanted(self, bench):
+    def test_card_is_reset_before_the_blank_if_configured(self, bench):
         bench.configure(xrt_reset=True)
         device, region = bench.device(), bench.region()
         device.erase(region)
         device.verify(region, None)
         assert ["reset", "--device", "0000:65:00.1", "--force"] in arguments(bench)
 
-    def test_no_xbutil(self, bench):
+    def test_missing_xbutil_is_a_configuration_error(self, bench):
         bench.configure(xrt_xbutil="/opt/nowhere/xbutil")
         with pytest.raises(errors.ConfigurationInvalid, match=r"\[fpga\] xrt_xbutil: no executable"):
             bench.device().discover()
@@ -115,7 +115,7 @@ class TestFpgaRegion:
     def bench(self, tmp_path):
         return device_benches.FpgaRegionBench(tmp_path)
 
-    def test_the_kernels_word_counts_beside_the_helpers(self, bench):
+    def test_failed_manager_state_overrules_the_helper(self, bench):
         device, region, core = bench.device(), bench.region(), bench.core()
         device.program(region, core)
         vendor_tools.write(bench.sysfs / "class/fpga_manager/fpga0", state="write error", status="reconfig CRC error")
@@ -126,7 +126,7 @@ class TestFpgaRegion:
 
 
 @pytest.mark.parametrize("kind", [device_benches.DflBench, device_benches.XrtBench, device_benches.FpgaRegionBench])
-def test_a_core_of_which_nobody_knows_what_it_shows(tmp_path, kind):
+def test_core_of_unknown_identity_is_not_proved(tmp_path, kind):
     bench = kind(tmp_path)
     device, region, core = bench.device(), bench.region(), bench.core()
     device.program(region, core)
@@ -137,7 +137,7 @@ def test_a_core_of_which_nobody_knows_what_it_shows(tmp_path, kind):
 @pytest.mark.parametrize(
     ("kind", "option"), [(device_benches.DflBench, "dfl_blank"), (device_benches.XrtBench, "xrt_blank")]
 )
-def test_a_blank_that_is_no_longer_configured(tmp_path, kind, option):
+def test_erase_and_proof_need_a_configured_blank(tmp_path, kind, option):
     bench = kind(tmp_path)
     region, core = bench.region(), bench.core()
     bench.device().program(region, core)

@@ -59,7 +59,7 @@ def lzo(state_path: pathlib.Path) -> dict[str, LoadedFabric]:
 
 
 @pytest.mark.parametrize("board", BOTH_BOARDS)
-def test_crc32_is_zlibs(crc: dict[str, LoadedFabric], board: str) -> None:
+def test_crc32_agrees_with_zlib(crc: dict[str, LoadedFabric], board: str) -> None:
     @SETTINGS
     @hypothesis.given(MESSAGES, strategies.integers(1, 700))
     def check(message: bytes, piece: int) -> None:
@@ -78,7 +78,7 @@ def _decompress(stream: bytes, size: int) -> tuple[int, bytes]:
 
 
 @pytest.mark.parametrize("board", BOTH_BOARDS)
-def test_liblzo2_gets_the_message_back(lzo: dict[str, LoadedFabric], board: str) -> None:
+def test_liblzo2_restores_the_message(lzo: dict[str, LoadedFabric], board: str) -> None:
     @SETTINGS
     @hypothesis.given(MESSAGES, strategies.integers(1, 700))
     def check(message: bytes, piece: int) -> None:
@@ -87,7 +87,7 @@ def test_liblzo2_gets_the_message_back(lzo: dict[str, LoadedFabric], board: str)
     check()
 
 
-def test_every_length_of_a_run(lzo: dict[str, LoadedFabric]) -> None:
+def test_runs_of_every_length_are_restored(lzo: dict[str, LoadedFabric]) -> None:
     """The announcements of a run change form at 4, 19, 274 and every 255 from there."""
     noise = random.Random(7).randbytes(PAGE)
     lengths = [*range(1, 40), *range(270, 280), *range(525, 533), *range(PAGE - 20, PAGE + 1)]
@@ -98,7 +98,7 @@ def test_every_length_of_a_run(lzo: dict[str, LoadedFabric]) -> None:
             assert _decompress(toolchain.ask(lzo["soft-hx1k"], message), len(message)) == (0, message), length
 
 
-def test_every_length_and_distance_of_a_match(lzo: dict[str, LoadedFabric]) -> None:
+def test_matches_of_every_length_and_distance_are_restored(lzo: dict[str, LoadedFabric]) -> None:
     noise = random.Random(8).randbytes(PAGE)
     for distance in [*range(1, 12), 255, 256, 257, 2047, 2048, 2049, 3000, 4000, 4080]:
         for length in [3, 4, 7, 8, 9, 10, 32, 33, 34, 35, 66, 67, 100]:
@@ -117,7 +117,7 @@ def _text(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("board", BOTH_BOARDS)
-def test_a_text_of_64_kib_gets_smaller_and_comes_back(lzo: dict[str, LoadedFabric], board: str) -> None:
+def test_text_of_64_kib_is_compressed_and_restored(lzo: dict[str, LoadedFabric], board: str) -> None:
     text = _text(1 << 16)
     start = time.process_time()
     stream = toolchain.ask(lzo[board], text)
@@ -134,7 +134,7 @@ def test_zeros_shrink_tenfold(lzo: dict[str, LoadedFabric]) -> None:
 
 
 @pytest.mark.parametrize("start", [b"", b"match match match "])
-def test_noise_longer_than_the_ring_is_never_answered_wrong(lzo: dict[str, LoadedFabric], start: bytes) -> None:
+def test_noise_longer_than_the_ring_is_refused_by_a_decompressor(lzo: dict[str, LoadedFabric], start: bytes) -> None:
     message = start + random.Random(3).randbytes(20_000)
     stream = toolchain.ask(lzo["soft-hx1k"], message)
     assert _decompress(stream, len(message))[0] == LZO_E_INPUT_OVERRUN
@@ -143,7 +143,7 @@ def test_noise_longer_than_the_ring_is_never_answered_wrong(lzo: dict[str, Loade
 
 
 @pytest.mark.parametrize("core", ["crc32", "lzo"])
-def test_the_core_is_described_as_it_is(core: str) -> None:
+def test_description_agrees_with_the_bitstreams(core: str) -> None:
     description = json.loads((conftest.ACCELERATORS / core / "core.json").read_text())
     assert description["name"] == core
     assert [entry["board"] for entry in description["bitstreams"]] == BOTH_BOARDS

@@ -46,7 +46,7 @@ def _crc(device: soft.SoftDevice, region: model.Region, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("board", sorted(BOARDS))
-def test_a_core_runs_and_leaves(device: soft.SoftDevice, board: str) -> None:
+def test_core_runs_until_it_is_erased(device: soft.SoftDevice, board: str) -> None:
     region = _region(device, board)
     device.program(region, CRC[board])
     device.verify(region, CRC[board])
@@ -61,7 +61,7 @@ def test_a_core_runs_and_leaves(device: soft.SoftDevice, board: str) -> None:
     assert not pathlib.Path(device.endpoint(region).address).exists()
 
 
-def test_nothing_of_the_core_stays_readable(device: soft.SoftDevice, programmed: model.Region) -> None:
+def test_erase_leaves_no_readable_bit_of_the_core(device: soft.SoftDevice, programmed: model.Region) -> None:
     device.erase(programmed)
     core = CRC["soft-hx1k"].path.read_bytes()
     blank = BOARDS["soft-hx1k"].blank()
@@ -122,7 +122,7 @@ def _bad(content: bytes) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("kind", ["corrupt", "cut off", "empty", "junk", "text"])
-def test_a_broken_bitstream_fails_in_iceunpacks_words(
+def test_broken_bitstream_fails_with_iceunpacks_words(
     device: soft.SoftDevice, region: model.Region, tmp_path: pathlib.Path, kind: str
 ) -> None:
     bitstream = _file(tmp_path, _bad(CRC["soft-hx1k"].path.read_bytes())[kind])
@@ -133,21 +133,21 @@ def test_a_broken_bitstream_fails_in_iceunpacks_words(
     device.verify(region, None)
 
 
-def test_a_bitstream_for_another_part_names_both(device: soft.SoftDevice, region: model.Region) -> None:
+def test_bitstream_for_another_part_is_refused_by_both_names(device: soft.SoftDevice, region: model.Region) -> None:
     with pytest.raises(errors.ProgrammingFailed, match=r"iCE40HX8K.*soft-hx1k.*iCE40HX1K"):
         device.program(region, CRC["soft-hx8k"])
     device.verify(region, None)
 
 
 @pytest.mark.parametrize("board", sorted(BOARDS))
-def test_a_blank_is_no_core(device: soft.SoftDevice, board: str, tmp_path: pathlib.Path) -> None:
+def test_blank_is_refused_as_a_core(device: soft.SoftDevice, board: str, tmp_path: pathlib.Path) -> None:
     region = _region(device, board)
     with pytest.raises(errors.ProgrammingFailed, match="no pin of the stream shell is driven"):
         device.program(region, _file(tmp_path, BOARDS[board].blank()))
     device.verify(region, None)
 
 
-def test_a_failed_load_ends_what_ran_before(
+def test_failed_load_ends_the_core_before(
     device: soft.SoftDevice, programmed: model.Region, tmp_path: pathlib.Path
 ) -> None:
     with pytest.raises(errors.ProgrammingFailed):
@@ -155,7 +155,7 @@ def test_a_failed_load_ends_what_ran_before(
     device.verify(programmed, None)
 
 
-def test_a_file_changed_after_admission_is_refused(
+def test_file_changed_after_admission_is_refused(
     device: soft.SoftDevice, region: model.Region, tmp_path: pathlib.Path
 ) -> None:
     admitted = _file(tmp_path, CRC["soft-hx1k"].path.read_bytes())
@@ -164,7 +164,7 @@ def test_a_file_changed_after_admission_is_refused(
         device.program(region, admitted)
 
 
-def test_a_bitstream_too_large_for_any_part_is_not_read(
+def test_bitstream_too_large_for_any_part_is_not_read(
     device: soft.SoftDevice, region: model.Region, tmp_path: pathlib.Path
 ) -> None:
     path = tmp_path / "huge"
@@ -177,7 +177,7 @@ def test_a_bitstream_too_large_for_any_part_is_not_read(
 # the cache
 
 
-def test_a_cached_core_is_not_decoded_again(device: soft.SoftDevice, programmed: model.Region) -> None:
+def test_cached_core_is_not_decoded_again(device: soft.SoftDevice, programmed: model.Region) -> None:
     entries = sorted((device.state_path / "cache/fabrics").iterdir())
     made = [(path, (path / "fabric.so").stat().st_ino) for path in entries]
     start = time.monotonic()
@@ -186,7 +186,7 @@ def test_a_cached_core_is_not_decoded_again(device: soft.SoftDevice, programmed:
     assert made == [(path, (path / "fabric.so").stat().st_ino) for path in entries]
 
 
-def test_a_changed_cache_entry_is_not_run(
+def test_changed_cache_entry_is_not_run(
     tmp_path: pathlib.Path, run_path: pathlib.Path, device: soft.SoftDevice, programmed: model.Region
 ) -> None:
     shutil.copytree(device.state_path / "cache", tmp_path / "cache")
@@ -201,7 +201,7 @@ def test_a_changed_cache_entry_is_not_run(
     assert shared_object.read_bytes() != bytes(content)
 
 
-def test_the_cache_is_private(device: soft.SoftDevice, programmed: model.Region) -> None:
+def test_cache_is_private(device: soft.SoftDevice, programmed: model.Region) -> None:
     assert stat.S_IMODE((device.state_path / "cache/fabrics").stat().st_mode) == 0o700
 
 
@@ -253,7 +253,7 @@ def test_erase_does_not_believe_a_stale_pid(device: soft.SoftDevice, region: mod
 # cards
 
 
-def test_cards_are_what_the_operator_named(device: soft.SoftDevice) -> None:
+def test_cards_are_those_that_the_operator_named(device: soft.SoftDevice) -> None:
     one, other = device.discover()
     assert (one.id, one.board, len(one.slots)) == ("soft:card0", "soft-hx1k", 2)
     assert (other.id, other.board, len(other.slots)) == ("soft:card1", "soft-hx8k", 1)
@@ -262,7 +262,7 @@ def test_cards_are_what_the_operator_named(device: soft.SoftDevice) -> None:
     assert one.slots[0].interface_id != other.slots[0].interface_id
 
 
-def test_a_pulled_card(tmp_path: pathlib.Path, run_path: pathlib.Path) -> None:
+def test_pulled_card_loses_its_configuration(tmp_path: pathlib.Path, run_path: pathlib.Path) -> None:
     device = conftest.make_device(tmp_path, run_path)
     region = _region(device)
     device.program(region, CRC["soft-hx1k"])
@@ -289,7 +289,7 @@ def test_card_of_an_unknown_board_is_refused(tmp_path: pathlib.Path) -> None:
         device.discover()
 
 
-def test_a_run_path_too_long_for_a_socket(state_path: pathlib.Path, tmp_path: pathlib.Path) -> None:
+def test_run_path_too_long_for_a_socket_is_refused(state_path: pathlib.Path, tmp_path: pathlib.Path) -> None:
     device = conftest.make_device(state_path, tmp_path / ("long" * 25))
     with pytest.raises(errors.ConfigurationInvalid, match="run_path is too long"):
         device.program(_region(device), CRC["soft-hx1k"])
@@ -298,7 +298,7 @@ def test_a_run_path_too_long_for_a_socket(state_path: pathlib.Path, tmp_path: pa
 @pytest.mark.parametrize(
     ("option", "value"), [("endpoint_group", "no-such-group"), *([("soft_user", "no-such-user")] if ROOT else [])]
 )
-def test_a_name_the_system_does_not_know(
+def test_unknown_user_or_group_is_refused(
     state_path: pathlib.Path, run_path: pathlib.Path, option: str, value: str
 ) -> None:
     device = conftest.make_device(state_path, run_path, **{option: value})

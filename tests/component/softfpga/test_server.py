@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The server of a region: frames, limits, and whom it runs as."""
+"""The server of a region: frames, limits, and its privileges."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_frames_are_answered_in_order(crc: Programmed) -> None:
     assert [guest.receive() for _ in messages] == [_crc(message) if message else b"" for message in messages]
 
 
-def test_frames_in_pieces(crc: Programmed) -> None:
+def test_frame_in_pieces_is_answered(crc: Programmed) -> None:
     guest = crc.guest()
     for byte in _frame(b"123456789"):
         guest.socket.sendall(bytes([byte]))
@@ -135,7 +135,7 @@ def test_frames_in_pieces(crc: Programmed) -> None:
     assert guest.receive() == bytes.fromhex("cbf43926")
 
 
-def test_a_client_that_sends_all_and_shuts_down_gets_its_answers(crc: Programmed) -> None:
+def test_guest_that_shuts_its_side_down_gets_its_answers(crc: Programmed) -> None:
     guest = crc.guest()
     guest.socket.sendall(_frame(b"a") + _frame(b"b"))
     guest.socket.shutdown(socket.SHUT_WR)
@@ -144,12 +144,12 @@ def test_a_client_that_sends_all_and_shuts_down_gets_its_answers(crc: Programmed
     assert crc.log() == ""
 
 
-def test_a_large_frame(moody: Programmed) -> None:
+def test_large_frame_is_answered_whole(moody: Programmed) -> None:
     data = b"." + random.Random(1).randbytes(199_999)
     assert client.exchange(moody.address, data) == data
 
 
-def test_a_client_slow_to_read(moody: Programmed) -> None:
+def test_guest_that_reads_late_gets_every_answer(moody: Programmed) -> None:
     guest = moody.guest()
     data = b"." + bytes(150_000)
     guest.socket.sendall(_frame(data) * 2)
@@ -159,7 +159,7 @@ def test_a_client_slow_to_read(moody: Programmed) -> None:
     assert guest.receive() == data
 
 
-def test_the_limit_of_a_frame(moody: Programmed) -> None:
+def test_frame_over_the_limit_closes_the_connection(moody: Programmed) -> None:
     guest = moody.guest()
     guest.socket.sendall(struct.pack(">I", 200_001))
     assert guest.closed()
@@ -167,7 +167,7 @@ def test_the_limit_of_a_frame(moody: Programmed) -> None:
     assert client.exchange(moody.address, b"still here") == b"still here"
 
 
-def test_the_limit_of_silence(moody: Programmed) -> None:
+def test_silent_core_closes_the_connection(moody: Programmed) -> None:
     guest = moody.guest()
     guest.socket.sendall(_frame(b"Silence"))
     assert guest.closed()
@@ -176,7 +176,7 @@ def test_the_limit_of_silence(moody: Programmed) -> None:
     assert client.exchange(moody.address, b"hello") == b"hello"
 
 
-def test_the_limit_of_an_answer(moody: Programmed) -> None:
+def test_answer_over_the_limit_closes_the_connection(moody: Programmed) -> None:
     guest = moody.guest()
     guest.socket.sendall(_frame(b"Endless"))
     assert guest.closed()
@@ -184,7 +184,7 @@ def test_the_limit_of_an_answer(moody: Programmed) -> None:
     assert client.exchange(moody.address, b"hello") == b"hello"
 
 
-def test_half_a_message_is_no_part_of_the_next(crc: Programmed) -> None:
+def test_half_a_message_is_not_part_of_the_next(crc: Programmed) -> None:
     guest = crc.guest()
     guest.socket.sendall(struct.pack(">I", 1000) + b"half")
     wait_until(lambda: crc.status()["bytes_in"] == 4, 10)
@@ -193,7 +193,7 @@ def test_half_a_message_is_no_part_of_the_next(crc: Programmed) -> None:
     assert "in the middle of a message" in crc.log()
 
 
-def test_the_next_connection_waits(crc: Programmed) -> None:
+def test_next_connection_waits_for_the_first_to_end(crc: Programmed) -> None:
     first, second = crc.guest(), crc.guest()
     second.socket.sendall(_frame(b"second"))
     first.socket.sendall(_frame(b"first"))
@@ -203,7 +203,7 @@ def test_the_next_connection_waits(crc: Programmed) -> None:
     assert second.receive() == _crc(b"second")
 
 
-def test_the_control_socket_answers_while_the_core_is_busy(
+def test_control_socket_answers_while_the_core_is_busy(
     state_path: pathlib.Path, run_path: pathlib.Path, moody_bitstream: model.Bitstream
 ) -> None:
     device = conftest.make_device(state_path, run_path, soft_cycle_limit=1 << 60)
@@ -220,7 +220,7 @@ def test_the_control_socket_answers_while_the_core_is_busy(
     device.erase(held)
 
 
-def test_what_was_served_is_counted(crc: Programmed) -> None:
+def test_served_frames_and_bytes_are_counted(crc: Programmed) -> None:
     assert client.exchange(crc.address, b"12345") and client.exchange(crc.address, b"") == b""
     status = crc.status()
     assert (status["connections"], status["frames"]) == (2, 2)
@@ -241,7 +241,7 @@ def test_erase_closes_an_open_connection(crc: Programmed) -> None:
         crc.guest()
 
 
-def test_the_server_outlives_who_started_it(
+def test_server_outlives_the_process_that_started_it(
     state_path: pathlib.Path, run_path: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
     """Its session is its own, and none of the starter's descriptors keeps on living in it."""
@@ -262,7 +262,7 @@ def test_the_server_outlives_who_started_it(
     done = subprocess.run(
         [sys.executable, str(pipe), str(state_path), str(run_path), str(CRC_FILE)],
         env={**os.environ, "PYTHONPATH": root},
-        # Ends only when nobody has the other end any more: a server that kept it would hang this test.
+        # Ends only when no process has the other end open: a server that kept it would hang this test.
         capture_output=True,
         timeout=60,
         start_new_session=True,
@@ -280,7 +280,7 @@ def test_the_server_outlives_who_started_it(
     device.erase(programmed.region)
 
 
-def test_one_server_a_region(crc: Programmed, tmp_path: pathlib.Path) -> None:
+def test_second_server_of_a_region_is_refused(crc: Programmed, tmp_path: pathlib.Path) -> None:
     before = crc.files.server_pid()
     options = region_server.ServerOptions(
         str(crc.files.directory), str(tmp_path / "none"), "", os.getuid(), os.getgid(), 1, 1
@@ -291,7 +291,7 @@ def test_one_server_a_region(crc: Programmed, tmp_path: pathlib.Path) -> None:
     crc.device.verify(crc.region, CRC)
 
 
-def test_a_server_that_cannot_start_says_why(crc: Programmed, tmp_path: pathlib.Path) -> None:
+def test_reason_of_a_server_that_does_not_start_is_reported(crc: Programmed, tmp_path: pathlib.Path) -> None:
     (tmp_path / "other.so").write_bytes(b"not what was decoded")
     files = region_process.SoftRegion(tmp_path / "region", tmp_path / "endpoints" / "x.sock")
     files.make()
@@ -303,7 +303,7 @@ def test_a_server_that_cannot_start_says_why(crc: Programmed, tmp_path: pathlib.
     assert files.server_pid() is None
 
 
-def test_the_kernel_names_the_holder_of_the_lock(tmp_path: pathlib.Path) -> None:
+def test_server_is_found_by_its_lock_whatever_its_command_line(tmp_path: pathlib.Path) -> None:
     files = region_process.SoftRegion(tmp_path, tmp_path / "e.sock")
     assert files.server_pid() is None
     code = "import sys, time, pathlib; from fpga_nova.softfpga.runtime import region_server; "
@@ -324,7 +324,7 @@ def test_the_kernel_names_the_holder_of_the_lock(tmp_path: pathlib.Path) -> None
 # privileges
 
 
-def test_it_listens_for_the_owner_alone(crc: Programmed) -> None:
+def test_sockets_are_open_to_their_owner_only(crc: Programmed) -> None:
     mode = pathlib.Path(crc.address).stat()
     assert stat.S_IMODE(mode.st_mode) == 0o600
     assert stat.S_IMODE(crc.files.control.stat().st_mode) == 0o600
@@ -332,7 +332,7 @@ def test_it_listens_for_the_owner_alone(crc: Programmed) -> None:
 
 
 @pytest.mark.skipif(not ROOT, reason="only root gives a socket to a group that it is not in")
-def test_it_listens_for_the_group(state_path: pathlib.Path, run_path: pathlib.Path) -> None:
+def test_endpoint_is_open_to_the_configured_group(state_path: pathlib.Path, run_path: pathlib.Path) -> None:
     device = conftest.make_device(state_path, run_path, endpoint_group="daemon")
     held = conftest.regions_of(device)[0]
     device.program(held, CRC)
@@ -341,7 +341,7 @@ def test_it_listens_for_the_group(state_path: pathlib.Path, run_path: pathlib.Pa
     device.erase(held)
 
 
-def test_guests_can_pass_whatever_the_umask(state_path: pathlib.Path, run_path: pathlib.Path) -> None:
+def test_guests_can_reach_the_endpoint_under_any_umask(state_path: pathlib.Path, run_path: pathlib.Path) -> None:
     before = os.umask(0o077)
     try:
         device = conftest.make_device(state_path, run_path / "run")
@@ -359,7 +359,7 @@ def _process(pid: int) -> dict[str, list[str]]:
     return {name: value.split() for name, value in (line.split(":", 1) for line in lines)}
 
 
-def test_it_can_gain_no_privileges(crc: Programmed) -> None:
+def test_server_cannot_gain_privileges(crc: Programmed) -> None:
     pid = crc.files.server_pid()
     assert pid is not None
     assert _process(pid)["NoNewPrivs"] == ["1"]
@@ -370,7 +370,7 @@ def test_it_can_gain_no_privileges(crc: Programmed) -> None:
 
 
 @pytest.mark.skipif(not ROOT, reason="a server that was not started as root has nothing to drop")
-def test_it_does_not_run_as_root(crc: Programmed) -> None:
+def test_server_does_not_run_as_root(crc: Programmed) -> None:
     pid = crc.files.server_pid()
     assert pid is not None
     nobody = pwd.getpwnam("nobody")
@@ -381,7 +381,7 @@ def test_it_does_not_run_as_root(crc: Programmed) -> None:
     assert all(int(status[kind][0], 16) == 0 for kind in ("CapEff", "CapPrm", "CapInh", "CapAmb"))
 
 
-def test_the_translator_is_confined(
+def test_tools_of_the_translator_are_confined(
     device: soft.SoftDevice, run_path: pathlib.Path, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its tools, which read a tenant's file, run as the same user, and can gain no privileges either."""
@@ -389,7 +389,7 @@ def test_the_translator_is_confined(
     witness = run_path / "bin"
     witness.mkdir()
     tool = witness / "iceunpack"
-    # Instead of unpacking, says whom it runs as.
+    # Instead of unpacking, it prints its own user.
     tool.write_text("#!/bin/sh\ngrep -E '^(Uid|NoNewPrivs):' /proc/self/status | tr '\\t\\n' '  ' >&2\nexit 1\n")
     for path in (witness, tool):
         path.chmod(0o755)
@@ -466,7 +466,7 @@ def test_package_that_soft_user_cannot_read_does_no_harm(
     device.erase(held)
 
 
-def test_root_runs_no_tenants_code(state_path: pathlib.Path, run_path: pathlib.Path) -> None:
+def test_soft_user_root_is_refused(state_path: pathlib.Path, run_path: pathlib.Path) -> None:
     if not ROOT:
         pytest.skip("soft_user is of no use to others than root")
     device = conftest.make_device(state_path, run_path, soft_user="root")
@@ -477,7 +477,7 @@ def test_root_runs_no_tenants_code(state_path: pathlib.Path, run_path: pathlib.P
 # the command-line client
 
 
-def test_the_client_as_a_command(crc: Programmed) -> None:
+def test_client_runs_as_a_command(crc: Programmed) -> None:
     argv = [sys.executable, "-m", "fpga_nova.softfpga.client"]
     done = subprocess.run([*argv, crc.address], input=b"123456789", capture_output=True, timeout=30, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, bytes.fromhex("cbf43926"), b"")
@@ -486,7 +486,7 @@ def test_the_client_as_a_command(crc: Programmed) -> None:
     assert done.stderr == b"Error: /no/such.sock: No such file or directory\n"
 
 
-def test_signals_of_a_terminal_do_not_end_it(crc: Programmed) -> None:
+def test_interrupt_of_a_terminal_does_not_end_the_server(crc: Programmed) -> None:
     pid = crc.files.server_pid()
     assert pid is not None
     os.kill(pid, signal.SIGINT)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The simulated card: the contract of drivers, and the faults that it can be told."""
+"""The simulated card: the contract of drivers, and its faults."""
 
 from __future__ import annotations
 

@@ -42,12 +42,12 @@ def test_no_reader_takes_another_format(name: str, other: str) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"\0", b"\x7fELF", b"PK\3\4", b"xclbin2", b"\xff\0 no preamble"])
-def test_what_is_none(data: bytes) -> None:
+def test_file_of_no_format_is_not_identified(data: bytes) -> None:
     assert formats.identify(io.BytesIO(data)) is None
 
 
 def hostile(read, data: bytes) -> formats.Header | None:
-    """Read with a meter; whatever the bytes are, an ArchiveInvalid is the worst that may come."""
+    """Read with a meter; for any bytes, ArchiveInvalid is the only error that may come."""
     meter = Meter(data)
     try:
         return read(meter)
@@ -103,7 +103,7 @@ def test_mutated_files(case: tuple[str, bytes]) -> None:
                 assert found is None or uuids.canonical(found) == found
 
 
-def test_a_file_that_shrinks_while_it_is_read() -> None:
+def test_file_that_shrinks_while_it_is_read_is_refused() -> None:
     class Shrinking(Meter):
         def seek(self, offset: int, whence: int = 0, /) -> int:
             end = super().seek(offset, whence)

@@ -32,26 +32,26 @@ def test_all_fields() -> None:
     )
 
 
-def test_what_may_be_missing() -> None:
+def test_optional_metadata_may_be_missing() -> None:
     metadata = bitstreams.gbs_metadata(accelerator_clusters=[])
     del metadata["platform-name"]
     header = read(bitstreams.gbs({**metadata, "version": 640}))
     assert (header.platform, header.function_id, header.design) == (None, None, None)
 
 
-def test_the_first_cluster_is_the_function() -> None:
+def test_function_is_that_of_the_first_cluster() -> None:
     clusters = [CLUSTER, {**CLUSTER, "name": "b", "accelerator-type-uuid": bitstreams.BUILD_ID}]
     header = read(bitstreams.gbs(bitstreams.gbs_metadata(accelerator_clusters=clusters)))
     assert (header.function_id, header.design) == (bitstreams.FUNCTION_ID, "nlb_400")
 
 
 @pytest.mark.parametrize("size", [*range(0, len(bitstreams.gbs(payload=b"")), 7), len(bitstreams.gbs(payload=b""))])
-def test_cut_off(size: int) -> None:
+def test_file_that_is_cut_off_is_refused(size: int) -> None:
     refusal(bitstreams.gbs()[:size])
 
 
 @pytest.mark.parametrize("length", [0, 1, 100, 0x10000, 0xFFFFFFFF])
-def test_a_length_that_is_not_the_metadatas(length: int) -> None:
+def test_length_that_differs_from_the_metadata_is_refused(length: int) -> None:
     refusal(bitstreams.gbs(length=length))
 
 
@@ -98,21 +98,21 @@ def test_metadata_that_are_wrong(metadata: object, expected: str) -> None:
 @pytest.mark.parametrize(
     "cluster", [{**CLUSTER, "accelerator-type-uuid": "x"}, {**CLUSTER, "accelerator-type-uuid": None}]
 )
-def test_a_function_that_is_no_uuid(cluster: dict) -> None:
+def test_function_that_is_not_a_uuid_is_refused(cluster: dict) -> None:
     assert "accelerator-type-uuid" in refusal(bitstreams.gbs(bitstreams.gbs_metadata(accelerator_clusters=[cluster])))
 
 
-def test_no_configuration_data() -> None:
+def test_file_without_configuration_data_is_refused() -> None:
     assert "configuration data" in refusal(bitstreams.gbs(payload=b""))
 
 
-def test_the_deprecated_form_without_metadata_is_not_taken() -> None:
+def test_deprecated_form_without_metadata_is_refused() -> None:
     data = bytes.fromhex("80861f1d") + bytes(16) + b"bits"
     assert "the GUID 58656f6e-4650-4741-b747-425376303031" in refusal(data)
     assert formats.identify(io.BytesIO(data)) is None
 
 
-def test_a_long_file_is_not_read() -> None:
+def test_long_file_is_not_read_whole() -> None:
     meter = bitstreams.Meter(bitstreams.gbs(payload=bytes(16 << 20)))
     assert gbs.read(meter).payload_size == 16 << 20
     assert meter.total < 4096

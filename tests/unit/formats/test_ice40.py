@@ -22,7 +22,7 @@ refusal = functools.partial(reading.refusal, "ice40")
 
 
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_a_committed_core(path: pathlib.Path) -> None:
+def test_committed_core_names_its_part_and_function(path: pathlib.Path) -> None:
     text = (path.parent / "core.json").read_text(encoding="utf-8")
     header = read(path.read_bytes())
     assert header.part == {"soft-hx1k.bin": "1k", "soft-hx8k.bin": "8k"}[path.name]
@@ -32,20 +32,20 @@ def test_a_committed_core(path: pathlib.Path) -> None:
     assert 0 < header.payload_size < path.stat().st_size
 
 
-def test_there_are_committed_cores() -> None:
+def test_committed_cores_and_blanks_exist() -> None:
     assert COMMITTED
     assert BLANKS
 
 
 @pytest.mark.parametrize("path", BLANKS, ids=lambda path: path.name)
-def test_the_bitstream_of_an_erased_part(path: pathlib.Path) -> None:
+def test_blank_names_its_part_and_no_function(path: pathlib.Path) -> None:
     header = read(path.read_bytes())
     assert header.part == path.name[2:4]
     assert header.function_id is None
 
 
 @pytest.mark.parametrize("size,part", ice40.PARTS.items())
-def test_the_part_is_told_by_the_size_of_its_memory(size: tuple[int, int], part: str) -> None:
+def test_part_follows_from_the_size_of_its_memory(size: tuple[int, int], part: str) -> None:
     header = read(bitstreams.ice40(size=size))
     assert (header.part, header.function_id) == (part, bitstreams.FUNCTION_ID)
 
@@ -63,11 +63,11 @@ def test_every_flipped_bit_behind_the_preamble_is_found() -> None:
 
 
 @pytest.mark.parametrize("size", [*range(80), 500, 1900, 3800, 7400])
-def test_cut_off(size: int) -> None:
+def test_file_that_is_cut_off_is_refused(size: int) -> None:
     refusal(bitstreams.ice40()[:size])
 
 
-def test_a_comment_is_read_even_where_its_end_was_misplaced() -> None:
+def test_comment_with_a_misplaced_end_is_read() -> None:
     # Lattice's own tool is known to put the end of the comment a few bytes into it.
     data = b"\xff\0made by hand\0\0\xff\0" + f"function {bitstreams.FUNCTION_ID.upper()}".encode() + b"\0"
     assert read(data + bitstreams.ice40(comment=None)).function_id == bitstreams.FUNCTION_ID
@@ -82,51 +82,51 @@ def test_a_comment_is_read_even_where_its_end_was_misplaced() -> None:
         b"function -----------------------------------",
     ],
 )
-def test_a_comment_that_names_no_function_or_two(comment: bytes) -> None:
+def test_comment_without_one_valid_function_is_refused(comment: bytes) -> None:
     assert "one UUID" in refusal(bitstreams.ice40(comment=comment))
 
 
-def test_other_comments_mean_nothing() -> None:
+def test_other_comments_name_no_function() -> None:
     comment = b"\x1b[31mfunctional \xfe\0functions 5e481729-fe54-42e2-90f1-1748a0e803c2\0icepack"
     assert read(bitstreams.ice40(comment=comment)).function_id is None
 
 
-def test_a_comment_beyond_its_bound() -> None:
+def test_comment_beyond_its_bound_is_refused() -> None:
     assert "preamble" in refusal(bitstreams.ice40(comment=b"x" * 5000))
 
 
-def test_junk_before_the_preamble() -> None:
+def test_junk_before_the_preamble_is_refused() -> None:
     assert "preamble" in refusal(b"\0" + bitstreams.ice40(comment=None))
 
 
-def test_a_wrong_crc() -> None:
+def test_wrong_crc_is_refused() -> None:
     assert "corrupt" in refusal(bitstreams.ice40(crc=b"\x22\x12\x34"))
 
 
-def test_no_crc() -> None:
+def test_missing_crc_check_is_refused() -> None:
     assert "before the wake-up" in refusal(bitstreams.ice40(crc=b""))
 
 
-def test_data_behind_the_crc_check() -> None:
+def test_data_behind_the_crc_check_are_refused() -> None:
     # The check passes, the wake-up comes, and one bank was written between them.
     assert "before the wake-up" in refusal(bitstreams.ice40(end=bitstreams.bank(0, 182, 80) + b"\x01\x06\0"))
 
 
-def test_data_hidden_from_the_crc_by_a_reset() -> None:
+def test_data_hidden_from_the_crc_by_a_reset_are_refused() -> None:
     body = b"".join(bitstreams.bank(number, 182, 80) for number in range(4))
     tail = b"\x22" + bitstreams.crc16(b"\x22").to_bytes(2, "big")
     assert "before the CRC's reset" in refusal(bitstreams.ice40(body=body, crc=b"\x01\x05" + tail))
 
 
-def test_a_bank_that_is_not_written() -> None:
+def test_missing_bank_is_refused() -> None:
     assert "4 banks" in refusal(bitstreams.ice40(banks=(0, 1, 3)))
 
 
-def test_a_memory_of_no_known_part() -> None:
+def test_memory_of_no_known_part_is_refused() -> None:
     assert "known part" in refusal(bitstreams.ice40(size=(184, 80)))
 
 
-def test_no_zeros_behind_a_bank() -> None:
+def test_missing_zeros_behind_a_bank_are_refused() -> None:
     body = bitstreams.bank(0, 182, 80)[:-1] + b"\x01"
     assert "zero bytes" in refusal(bitstreams.ice40(body=body))
 
@@ -146,21 +146,21 @@ def test_no_zeros_behind_a_bank() -> None:
         command(8, 0, 15),
     ],
 )
-def test_a_command_that_no_core_needs(odd: bytes) -> None:
+def test_command_that_no_core_needs_is_refused(odd: bytes) -> None:
     assert "command" in refusal(bitstreams.ice40(body=odd + bitstreams.bank(0, 182, 80)))
 
 
-def test_a_bank_larger_than_the_file() -> None:
+def test_bank_larger_than_the_file_is_refused() -> None:
     body = command(6, 0xFFFF, 2) + command(7, 0xFFFF, 2) + command(0, 1)
     assert "536862720 bytes of memory bank" in refusal(bitstreams.ice40(body=body))
 
 
-def test_what_follows_the_wake_up() -> None:
+def test_only_padding_may_follow_the_wake_up() -> None:
     assert read(bitstreams.ice40(end=b"\x01\x06" + b"\0\xff" * 500)).part == "384"
     assert "padding" in refusal(bitstreams.ice40(end=b"\x01\x06\0\0\x7e"))
 
 
-def test_a_file_larger_than_any_part() -> None:
+def test_file_larger_than_any_part_is_not_read() -> None:
     meter = bitstreams.Meter(bitstreams.ice40() + bytes(1 << 20))
     with pytest.raises(errors.ArchiveInvalid, match="the end of the file"):
         ice40.read(meter)

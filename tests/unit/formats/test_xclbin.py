@@ -35,13 +35,13 @@ def test_fields_that_are_empty() -> None:
     assert header == formats.Header(format="xclbin", vendor="xilinx", payload_size=0)
 
 
-def test_a_bitstream_that_is_no_bit_file() -> None:
+def test_section_that_is_not_a_bit_file_names_no_part() -> None:
     header = read(bitstreams.xclbin([(0, b"raw bits")]))
     assert (header.part, header.payload_size) == (None, 8)
 
 
 @pytest.mark.parametrize("offset", [1 << 60, (1 << 64) - 1])
-def test_an_empty_bitstream_anywhere(offset: int) -> None:
+def test_empty_bitstream_section_may_have_any_offset(offset: int) -> None:
     """No file on a disk has the one offset; the other cannot even be asked for."""
     header = read(bitstreams.xclbin([(0, b""), (8, b"layout")], extents={0: (offset, 0)}))
     assert (header.part, header.payload_size) == (None, 0)
@@ -51,54 +51,54 @@ def test_programmable_device_images_of_versal() -> None:
     assert read(bitstreams.xclbin([(18, b"12345"), (19, b"678"), (8, b"x")])).payload_size == 8
 
 
-def test_the_headers_interface_and_the_metadatas() -> None:
+def test_interfaces_come_from_header_and_metadata() -> None:
     header = read(bitstreams.xclbin(interface_id=uuid.UUID(bitstreams.FUNCTION_ID).bytes))
     assert header.interface_ids == (bitstreams.FUNCTION_ID, bitstreams.INTERFACE_ID)
     same = read(bitstreams.xclbin(interface_id=uuid.UUID(bitstreams.INTERFACE_ID).bytes))
     assert same.interface_ids == (bitstreams.INTERFACE_ID,)
 
 
-def test_a_broken_bit_file_inside() -> None:
+def test_broken_bit_file_in_a_section_is_refused() -> None:
     text = refusal(bitstreams.xclbin([(0, bitstreams.xilinx_bit(length=3))]))
     assert text.startswith("xclbin's xilinx_bit bitstream, offset ")
 
 
 @pytest.mark.parametrize("size", [*range(0, 456, 8), 455, 456, 470, 575, 600, len(bitstreams.xclbin()) - 1])
-def test_cut_off(size: int) -> None:
+def test_file_that_is_cut_off_is_refused(size: int) -> None:
     refusal(bitstreams.xclbin()[:size])
 
 
 @pytest.mark.parametrize("length", [0, 455, len(bitstreams.xclbin()) + 1, 2**64 - 1])
-def test_a_length_that_is_not_the_files(length: int) -> None:
+def test_length_that_differs_from_the_file_is_refused(length: int) -> None:
     assert "a length from 456" in refusal(bitstreams.xclbin(length=length))
 
 
 @pytest.mark.parametrize("number", [0, 1025, 0xFFFFFFFF])
-def test_a_number_of_sections(number: int) -> None:
+def test_invalid_number_of_sections_is_refused(number: int) -> None:
     assert "sections" in refusal(bitstreams.xclbin(number=number))
 
 
-def test_a_table_longer_than_the_file() -> None:
+def test_table_longer_than_the_file_is_refused() -> None:
     assert "the table of sections" in refusal(bitstreams.xclbin([(8, b"")], number=1024))
 
 
 @pytest.mark.parametrize("mode", [4, 5, 6, 7, 0xFFFF])
-def test_an_emulation_or_an_unknown_mode(mode: int) -> None:
+def test_emulation_or_unknown_mode_is_refused(mode: int) -> None:
     assert "mode" in refusal(bitstreams.xclbin(mode=mode))
 
 
 @pytest.mark.parametrize("time", [253402300800, 2**64 - 1])
-def test_a_time_that_is_none(time: int) -> None:
+def test_invalid_time_is_refused(time: int) -> None:
     assert "seconds" in refusal(bitstreams.xclbin(time=time))
 
 
 @pytest.mark.parametrize("platform", [b"x" * 64, b"a\x1b[2J", b"\xe9"])
-def test_a_platform_that_is_no_text(platform: bytes) -> None:
+def test_platform_that_is_not_text_is_refused(platform: bytes) -> None:
     assert "m_platformVBNV" in refusal(bitstreams.xclbin(platform=platform))
 
 
 @pytest.mark.parametrize("extent", [(0, 8), (575, 8), (2**64 - 1, 8), (600, 2**64 - 1), (2**64 - 8, 2**64 - 8)])
-def test_a_section_outside(extent: tuple[int, int]) -> None:
+def test_section_outside_of_the_file_is_refused(extent: tuple[int, int]) -> None:
     assert "a section inside" in refusal(bitstreams.xclbin(extents={1: extent}))
 
 
@@ -106,12 +106,12 @@ def test_sections_that_overlap() -> None:
     assert "overlap" in refusal(bitstreams.xclbin([(8, b"12345678"), (9, b"12345678")], extents={1: (540, 8)}))
 
 
-def test_an_empty_section_may_stand_anywhere() -> None:
+def test_empty_section_may_have_any_offset() -> None:
     assert read(bitstreams.xclbin(extents={1: (0, 0)})).part == "7a35tcpg236"
 
 
 @pytest.mark.parametrize("kind,content", [(0, b"bits"), (20, bitstreams.PARTITION)])
-def test_a_section_twice(kind: int, content: bytes) -> None:
+def test_second_section_of_a_kind_is_refused(kind: int, content: bytes) -> None:
     assert f"one section of kind {kind}" in refusal(bitstreams.xclbin([(kind, content), (kind, content)]))
 
 
@@ -134,7 +134,7 @@ def test_partition_metadata_too_long() -> None:
     assert "at most 65536" in refusal(bitstreams.xclbin([(20, bytes(70000))]))
 
 
-def test_other_properties_mean_nothing() -> None:
+def test_other_properties_name_no_interface() -> None:
     blob = bitstreams.device_tree(("reg", b"123"), ("interface_uuid", bitstreams.BUILD_ID.encode() + b"\0"), ("x", b""))
     assert read(bitstreams.xclbin([(20, blob)])).interface_ids == (bitstreams.BUILD_ID,)
 
@@ -165,12 +165,12 @@ def changed(field: int, value: int, blob: bytes = bitstreams.PARTITION) -> bytes
         bitstreams.PARTITION.replace(struct.pack(">3I", 4, 2, 2), struct.pack(">3I", 2, 2, 2)),  # closed too often
     ],
 )
-def test_a_broken_device_tree(blob: bytes) -> None:
+def test_broken_device_tree_is_refused(blob: bytes) -> None:
     with pytest.raises(ValueError, match="device tree"):
         list(fdt.properties(blob))
 
 
-def test_a_long_file_is_not_read() -> None:
+def test_long_file_is_not_read_whole() -> None:
     meter = bitstreams.Meter(
         bitstreams.xclbin([(0, bitstreams.xilinx_bit()), (2, bytes(16 << 20)), (20, bitstreams.PARTITION)])
     )

@@ -39,7 +39,7 @@ def test_all_fields() -> None:
 
 @pytest.mark.skipif(not PACKAGED, reason="openFPGALoader is not installed")
 @pytest.mark.parametrize("path", PACKAGED, ids=lambda path: path.name)
-def test_a_real_file(path: pathlib.Path) -> None:
+def test_real_file_is_read(path: pathlib.Path) -> None:
     data = gzip.decompress(path.read_bytes())
     meter = bitstreams.Meter(data)
     header = formats.identify(meter)
@@ -58,12 +58,12 @@ def test_a_real_file(path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("size", [*range(140), len(bitstreams.xilinx_bit()) - 1])
-def test_cut_off(size: int) -> None:
+def test_file_that_is_cut_off_is_refused(size: int) -> None:
     refusal(bitstreams.xilinx_bit()[:size])
 
 
 @pytest.mark.parametrize("key", "abcde")
-def test_a_missing_field(key: str) -> None:
+def test_missing_field_is_refused(key: str) -> None:
     data = bitstreams.xilinx_bit()
     at = {"e": data.index(b"e\0\0\0")}.get(key)
     if at is None:
@@ -73,25 +73,25 @@ def test_a_missing_field(key: str) -> None:
 
 @pytest.mark.parametrize("key", "abcd")
 @pytest.mark.parametrize("text", [b"x" * 1024, b"a\nb", b"a\x1b[2Jb", b"caf\xe9", b"a\0b"])
-def test_a_field_too_long_or_not_printable(key: str, text: bytes) -> None:
+def test_field_too_long_or_not_printable_is_refused(key: str, text: bytes) -> None:
     assert f"field '{key}'" in refusal(bitstreams.xilinx_bit(**{key: text}))
 
 
-def test_a_field_of_no_bytes() -> None:
+def test_empty_field_is_refused() -> None:
     head = bytes.fromhex("00090ff00ff00ff00ff0000001")
     assert "length of field 'a'" in refusal(head + b"a\0\0b\0\1\0")
 
 
-def test_a_field_without_its_zero() -> None:
+def test_field_without_its_zero_is_refused() -> None:
     assert "field 'b'" in refusal(bitstreams.xilinx_bit().replace(b"7a35tcpg236\0", b"7a35tcpg2367"))
 
 
-def test_no_part() -> None:
+def test_missing_part_is_refused() -> None:
     assert "a part in field 'b'" in refusal(bitstreams.xilinx_bit(b=b""))
 
 
 @pytest.mark.parametrize("change", [-1, 1, 0x7FFF0000])
-def test_a_length_that_is_not_the_datas(change: int) -> None:
+def test_length_that_differs_from_the_data_is_refused(change: int) -> None:
     assert "the length of the data" in refusal(bitstreams.xilinx_bit(length=len(bitstreams.CONFIGURATION) + change))
 
 
@@ -103,7 +103,7 @@ def test_data_without_a_sync_word(data: bytes) -> None:
 @pytest.mark.parametrize(
     "c,d", [(b"21.11.2026", b"01:02:03"), (b"2026/11/21", b"1:2"), (b"", b""), (b"2026/11/21", b"")]
 )
-def test_a_date_or_time_that_is_none(c: bytes, d: bytes) -> None:
+def test_invalid_date_or_time_is_refused(c: bytes, d: bytes) -> None:
     assert "a date" in refusal(bitstreams.xilinx_bit(c=c, d=d))
 
 
@@ -137,11 +137,11 @@ def test_user_ids(a: bytes, user_id: int | None) -> None:
         "300087ff 30018001 0362d093",  # a packet longer than the data
     ],
 )
-def test_no_idcode(packets: str) -> None:
+def test_data_without_an_idcode_name_none(packets: str) -> None:
     assert read(bitstreams.xilinx_bit(data=bytes.fromhex("ffffffffaa995566" + packets))).idcode is None
 
 
-def test_a_long_file_is_not_read() -> None:
+def test_long_file_is_not_read_whole() -> None:
     data = bitstreams.CONFIGURATION + bytes(16 << 20)
     meter = bitstreams.Meter(bitstreams.xilinx_bit(data=data))
     assert xilinx_bit.read(meter).payload_size == len(data)

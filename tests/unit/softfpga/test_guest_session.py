@@ -186,7 +186,7 @@ def test_input_is_read_ahead_only_so_far(guest: Guest) -> None:
     assert len(guest.session._inbox) <= 2 * READ_AHEAD
 
 
-def test_what_was_served_is_counted(guest: Guest) -> None:
+def test_served_frames_and_bytes_are_counted(guest: Guest) -> None:
     guest.send(frame(b"12345") + frame(b""))
     guest.work()
     assert (guest.served.frames, guest.served.bytes_in, guest.served.bytes_out) == (2, 5, 5)
