@@ -133,7 +133,7 @@ def test_killed_in_a_recover(world, kind, point):
 
 
 @pytest.mark.parametrize("point", part(killed.SERVER, 2))
-def test_the_server_is_killed_while_it_starts(world, point):
+def test_server_is_killed_while_it_starts(world, point):
     call = world.start(
         *("burn", "--file", world.archives["soft"]), prepare=functools.partial(killed.arm_server, point, "server")
     )
@@ -157,7 +157,7 @@ def test_fpga_cli_is_killed_while_the_server_starts(world, point):
 
 
 @pytest.mark.parametrize("point", part([*killed.BURN, *killed.SOFT_BURN[-4:]], 3))
-def test_the_server_is_killed_in_a_burn(world, point):
+def test_server_is_killed_in_a_burn(world, point):
     def kill_server():
         for pid in world.servers().values():
             os.kill(pid, signal.SIGKILL)
@@ -179,7 +179,7 @@ def test_the_server_is_killed_in_a_burn(world, point):
 
 
 @pytest.mark.parametrize("point", part([*killed.ERASE, *killed.SOFT_ERASE], 2))
-def test_the_server_is_killed_in_an_erase(world, point):
+def test_server_is_killed_in_an_erase(world, point):
     def kill_server():
         for pid in world.servers().values():
             os.kill(pid, signal.SIGKILL)
@@ -198,7 +198,7 @@ def kill_caller(caller):
 
 
 @pytest.mark.parametrize(("kind", "point"), part([*points(killed.BURN, []), ("soft", "after start")], 3))
-def test_the_caller_is_killed_in_a_burn(world, kind, point):
+def test_caller_is_killed_in_a_burn(world, kind, point):
     """fpga-cli goes on alone, and finds that it cannot print the id: the region is given back."""
     caller = Caller(
         world,
@@ -211,7 +211,7 @@ def test_the_caller_is_killed_in_a_burn(world, kind, point):
 
 
 @pytest.mark.parametrize(("kind", "point"), part(points(killed.ERASE, []), 2))
-def test_the_caller_is_killed_in_an_erase(world, kind, point):
+def test_caller_is_killed_in_an_erase(world, kind, point):
     """fpga-cli goes on alone, to the end."""
     burned = world.cli("burn", "--file", world.archives[kind]).strip()
     caller = Caller(

@@ -69,7 +69,7 @@ def test_burns_at_once_give_no_region_twice(host, core_archive):
     assert host.cli("status") == "Used regions: 8/8\n"
 
 
-def test_a_command_that_waits_for_no_region_waits_for_the_store(host):
+def test_command_that_waits_for_no_region_waits_for_the_store(host):
     host.configure(lock_timeout="0")
     host.cli("status")
     processes = [host.start("list") for _ in range(12 if LONG else 6)]

@@ -30,7 +30,7 @@ def on_a_terminal(host, *arguments):
         while select.select([master], [], [], 60)[0]:
             try:
                 piece = os.read(master, 4096)
-            except OSError:  # EIO: nobody has the terminal open any more
+            except OSError:  # EIO: no process has the terminal open any more
                 break
             if not piece:
                 break
@@ -67,7 +67,7 @@ def test_how_far_it_is_where_the_driver_can_tell(tmp_path):
     assert re.search(r"programming core: \d\d:\d\d [^\d%]*\r", shown)  # before the first word of it
 
 
-def test_an_error_stands_on_its_own_line(host, core_archive):
+def test_error_stands_on_its_own_line(host, core_archive):
     host.cli("status")
     host.fault("program", "fail CRC error")
     code, out, shown = on_a_terminal(host, "burn", "--file", core_archive)

@@ -87,7 +87,7 @@ def test_each_step_is_on_the_disk_before_the_card_is_touched_and_after(host, cor
     assert order(lines) == ERASE
 
 
-def test_a_lost_region_is_on_record_before_it_is_loaded_again(host, core_archive, preload):
+def test_lost_region_is_on_record_before_it_is_loaded_again(host, core_archive, preload):
     host.cli("burn", "--file", core_archive)
     (host.path / "run/sim/a/0").unlink()
     lines = run(host, preload, "recover")
@@ -119,7 +119,7 @@ def test_every_connection_syncs_and_logs_ahead(tmp_path):
         assert connection.execute("PRAGMA synchronous").fetchone()[0] == 2  # FULL: WAL is synced at each commit
         assert connection.execute("PRAGMA journal_mode").fetchone()[0] == "wal"
         connection.close()
-    # Nobody else opens the store; the counters have a file of their own, which no card's state is in.
+    # No other module opens the store; the counters have a file of their own, without any card's state.
     opening = {
         str(path.relative_to(ROOT))
         for path in (ROOT / "fpga_nova").rglob("*.py")

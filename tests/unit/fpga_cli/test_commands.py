@@ -38,8 +38,8 @@ def test_each_region_takes_the_bitstream_for_its_board(host, tmp_path):
     [
         (["burn", "--file", "/nowhere.zip"], 66, "/nowhere.zip cannot be read"),
         (["burn", str(uuid.uuid4())], 66, "no credentials for Glance"),
-        (["erase", "nobody"], 33, "cannot erase FPGA device with id 'nobody' - unknown region"),
-        (["release", "nobody"], 33, "unknown region"),
+        (["erase", "none"], 33, "cannot erase FPGA device with id 'none' - unknown region"),
+        (["release", "none"], 33, "unknown region"),
     ],
 )
 def test_bad_input_has_its_exit_code_and_message(host, arguments, code, text):

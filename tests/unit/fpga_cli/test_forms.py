@@ -97,7 +97,7 @@ def test_inspect_prints_the_manifest_in_each_form(host, core_archive):
 
 def test_unknown_region_has_one_message(host):
     for command in (["show"], ["verify"], ["quarantine", "--reason", "x"]):
-        assert "unknown region 'nobody'" in host.cli(*command, "nobody", code=33)
+        assert "unknown region 'none'" in host.cli(*command, "none", code=33)
 
 
 def test_show_after_the_driver_was_switched_off(host, region):

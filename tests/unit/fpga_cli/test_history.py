@@ -49,12 +49,12 @@ def test_failures_are_logged_with_code_and_reason(host, core_archive, tmp_path):
     host.fault("program", "fail CRC error")
     host.cli("burn", "--file", core_archive, code=69)
     host.cli("burn", "--file", tmp_path / "none.zip", code=66)
-    host.cli("erase", "nobody", code=33)
+    host.cli("erase", "none", code=33)
     unknown, missing, failed, *_ = history(host)
     assert (failed["exit_code"], failed["error"]) == (69, "CRC error")
     assert failed["steps"] == ["free", "programming", "dirty", "erasing", "free"]
     assert missing["exit_code"] == 66 and missing["region_id"] is None and "none.zip" in missing["error"]
-    assert (unknown["exit_code"], unknown["region_id"]) == (33, "nobody")
+    assert (unknown["exit_code"], unknown["region_id"]) == (33, "none")
 
 
 def test_reading_commands_write_no_entry(host):
@@ -70,7 +70,7 @@ def test_quoted_text_cannot_begin_a_line(host, core_archive):
     words = f"x\n{forged}\r\n\x1b[2J\u2028\x85{forged}"
     region = host.cli("burn", "--file", core_archive).strip()
     host.fault("verify", f"fail {words}")
-    host.cli("erase", f"nobody\n{words}", code=33)
+    host.cli("erase", f"none\n{words}", code=33)
     host.cli("quarantine", region, "--reason", words)
     host.fault("erase", f"fail {words}")
     host.cli("release", region, code=31)
@@ -94,7 +94,7 @@ def test_log_and_counters_are_private(host):
 def test_unwritable_log_is_a_warning(host, core_archive):
     host.cli("status")
     log(host).unlink()
-    log(host).symlink_to("/etc/passwd")  # not followed, whoever made it
+    log(host).symlink_to("/etc/passwd")  # not followed
     (host.state_path / "counters.sqlite").write_bytes(b"junk" * 2048)
     for path in host.state_path.glob("counters.sqlite-*"):
         path.unlink()

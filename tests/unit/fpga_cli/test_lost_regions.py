@@ -62,7 +62,7 @@ def test_card_that_keeps_its_bits_over_a_restart_lost_nothing(host, held):
 
 
 def test_region_of_a_card_that_is_away_after_a_restart_is_lost(host, held):
-    """Nobody knows what it holds; when it is back, it is asked."""
+    """Its content is not known; the card is asked when it is back."""
     region, _ = held
     host.reboot(card_keeps=True)
     (host.state_path / "sim/a").rename(host.path / "pulled")

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A burn with the token of who asked for it: his rights count, and nothing but standard input ever has the token."""
+"""A burn with a user's token: the rights of that user count."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_token_of_another_user_does_not_open_the_image(host, private):
 
 
 def test_image_is_fetched_again_for_each_token(host, private):
-    """Glance says of each user whether he may have the data, also where the host has them."""
+    """Glance decides for each user, also where the host has the data already."""
     host.cli("burn", "--token-stdin", IMAGE, said=TOKEN)
     assert private.downloads() == 1
     host.cli("burn", "--token-stdin", IMAGE, said=TOKEN)

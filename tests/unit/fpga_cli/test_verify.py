@@ -62,7 +62,7 @@ def test_verify_quarantines_a_free_region_that_is_not_blank(host, region):
     path = memory(host, region)
     host.cli("erase", region)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(b"somebody's secret")
+    path.write_bytes(b"a tenant's secret")
     found, _ = verify(host, 69, region)
     assert found[region]["state"] == "quarantined"
     assert host.cli("status") == "Used regions: 1/3\n"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a bitstream says of itself, held against its manifest and against the region that it is to go to."""
+"""A bitstream's own header is compared with its manifest and with the region that it is to go to."""
 
 from __future__ import annotations
 
@@ -94,7 +94,7 @@ def test_all_that_it_says_is_so(burn):
 
 
 @pytest.mark.parametrize("bitstream", [b"of no known format", bitstreams.rbf(), bitstreams.rbf("arria10")])
-def test_what_it_does_not_say_contradicts_nothing(burn, bitstream):
+def test_header_without_a_field_contradicts_nothing(burn, bitstream):
     assert burn(bitstream, OTHER, entry={"interface_id": OTHER}).state == "programmed"
 
 
@@ -123,7 +123,7 @@ def test_contradictions_of_the_manifest(burn, bitstream, changes, said):
     assert said in str(caught.value)
 
 
-def test_a_region_with_another_interface_is_passed_over(burn):
+def test_region_with_another_interface_is_passed_over(burn):
     """The manifest names no interface, so by it the core fits both cards."""
     region = burn(bitstreams.gbs(), OTHER, bitstreams.INTERFACE_ID)
     assert (region.card_id, region.state) == ("shelf:1", "programmed")
@@ -137,11 +137,11 @@ def test_no_region_has_its_interface(burn, engine):
     assert {region.state for region in engine(OTHER, OTHER).regions()} == {"free"}
 
 
-def test_a_region_whose_interface_nobody_knows(burn):
+def test_region_without_a_known_interface_takes_any(burn):
     assert burn(bitstreams.gbs(), None).state == "programmed"
 
 
-def test_a_file_for_several_kinds_of_regions_is_unpacked_once(tmp_path):
+def test_file_for_several_kinds_of_regions_is_unpacked_once(tmp_path):
     data = manifest_data()
     data["bitstreams"].append({**data["bitstreams"][0], "region_type": "other"})
     with write_archive(tmp_path / "core.zip", data).open("rb") as file:

@@ -38,7 +38,7 @@ def test_unpacks_what_the_manifest_names(tmp_path):
     core.verify()
 
 
-def test_a_pack_can_be_opened_and_is_reproducible(tmp_path):
+def test_pack_can_be_opened_and_is_reproducible(tmp_path):
     data = manifest_data(files=[{"file": "doc/readme.txt"}])
     del data["bitstreams"][0]["sha256"], data["bitstreams"][0]["size"]
     (tmp_path / "doc").mkdir()
@@ -156,7 +156,7 @@ def test_bombs(tmp_path):
     refused(path, "257 entries")
 
 
-def test_a_size_that_lies_low(tmp_path):
+def test_entry_larger_than_declared_is_refused(tmp_path):
     """The directory says 4 bytes; deflate gives more."""
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
@@ -193,7 +193,7 @@ def test_any_bytes_are_refused_cleanly(content):
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=300)
 @given(data=st.data())
-def test_a_damaged_archive_is_refused_or_right(tmp_path, data):
+def test_damaged_archive_is_refused_or_right(tmp_path, data):
     """Whatever a few changed bytes do, what is unpacked has the hash that the manifest says."""
     raw = bytearray(write_archive(tmp_path / "a.zip").read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
@@ -215,7 +215,7 @@ def with_end_record(data: bytes, at: int, value: int) -> bytes:
 
 
 @pytest.mark.parametrize("change", [1, 40, 1000000, 2**31])
-def test_a_directory_that_moves_its_entries_before_the_file(tmp_path, change):
+def test_directory_that_moves_its_entries_before_the_file(tmp_path, change):
     # zipfile takes the difference for something put before the archive, and subtracts it from each entry's offset.
     path = write_archive(tmp_path / "a.zip")
     data = path.read_bytes()
@@ -224,7 +224,7 @@ def test_a_directory_that_moves_its_entries_before_the_file(tmp_path, change):
     refused(path, "begins outside of it")
 
 
-def test_a_directory_larger_than_what_is_before_it(tmp_path):
+def test_directory_larger_than_what_is_before_it(tmp_path):
     path = write_archive(tmp_path / "a.zip")
     data = path.read_bytes()
     path.write_bytes(with_end_record(data, 12, data.rfind(b"PK\5\6") + 1))
@@ -232,7 +232,7 @@ def test_a_directory_larger_than_what_is_before_it(tmp_path):
 
 
 @pytest.mark.parametrize("offset", [1 << 40, 1 << 62, (1 << 63) - 1])
-def test_an_entry_beyond_what_the_file_system_can_hold(tmp_path, offset):
+def test_entry_beyond_what_the_file_system_can_hold(tmp_path, offset):
     path = write_archive(tmp_path / "a.zip")
     data = bytearray(path.read_bytes())
     entry = data.find(b"PK\1\2")

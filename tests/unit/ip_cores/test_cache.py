@@ -35,7 +35,7 @@ def put(cache, scratch, content, held=()):
     return sha256
 
 
-def test_what_is_kept_can_be_taken(cache, scratch, tmp_path):
+def test_kept_bitstream_can_be_taken(cache, scratch, tmp_path):
     sha256 = put(cache, scratch, b"bits")
     path = cache.take(sha256, scratch)
     assert path.read_bytes() == b"bits"
@@ -48,7 +48,7 @@ def test_what_is_kept_can_be_taken(cache, scratch, tmp_path):
             assert stat.S_IMODE(kept.stat().st_mode) == 0o600
 
 
-def test_what_is_taken_outlives_the_cache(cache, scratch):
+def test_taken_bitstream_outlives_its_removal(cache, scratch):
     sha256 = put(cache, scratch, b"a" * 60)
     path = cache.take(sha256, scratch)
     put(cache, scratch, b"b" * 60)
@@ -58,7 +58,7 @@ def test_what_is_taken_outlives_the_cache(cache, scratch):
 
 
 @pytest.mark.parametrize("content", [b"", b"bitz", b"bits and more"])
-def test_a_damaged_bitstream_is_none(cache, scratch, tmp_path, content):
+def test_damaged_bitstream_counts_as_missing(cache, scratch, tmp_path, content):
     sha256 = put(cache, scratch, b"bits")
     (tmp_path / "cache/bitstreams" / sha256).write_bytes(content)
     assert cache.take(sha256, scratch) is None
@@ -75,7 +75,7 @@ def test_keeping_mends_what_is_damaged(cache, scratch, tmp_path):
     assert cache.take(sha256, scratch).read_bytes() == b"bits"
 
 
-def test_the_least_recently_used_goes_first(cache, scratch, tmp_path):
+def test_least_recently_used_goes_first(cache, scratch, tmp_path):
     names = [put(cache, scratch, letter * 40) for letter in (b"a", b"b")]
     for age, name in enumerate(reversed(names)):
         os.utime(tmp_path / "cache/bitstreams" / name, ns=(age, age))
@@ -85,7 +85,7 @@ def test_the_least_recently_used_goes_first(cache, scratch, tmp_path):
     assert cache.take(names[1], scratch)
 
 
-def test_what_a_region_holds_stays_whatever_the_bound(cache, scratch):
+def test_held_bitstream_stays_beyond_the_bound(cache, scratch):
     held = put(cache, scratch, b"a" * 90)
     other = put(cache, scratch, b"b" * 90, held=[held])
     last = put(cache, scratch, b"c" * 90, held=[held])

@@ -49,7 +49,7 @@ def test_reads_all_fields():
         ({"files": [{"file": "x.bin", "sha256": "0" * 64, "size": 1}]}, "listed twice"),
     ],
 )
-def test_a_refusal_names_the_field(changes, field):
+def test_refusal_names_the_field(changes, field):
     with pytest.raises(errors.ArchiveInvalid, match=field):
         manifest.parse(json.dumps(manifest_data(**changes)))
 

@@ -70,13 +70,13 @@ def test_nobody_said_whose_it_is(rules):
         check(rules, project=None, owner=None)
 
 
-def test_what_is_not_known_yet_may_still_match():
+def test_fact_that_is_not_known_yet_may_still_match():
     check([{"project": [PROJECT], "vendor": ["lattice"], "function": ["crypto"]}], core=None)
     with pytest.raises(errors.RefusedByPolicy, match=f"project {PROJECT}, image owner {OTHER}$"):
         check([{"project": [OTHER], "vendor": ["sim"]}], core=None)
 
 
-def test_a_project_that_is_not_known_yet_may_still_match():
+def test_project_that_is_not_known_yet_may_still_match():
     check([{"project": [PROJECT], "vendor": ["sim"]}], project=policy.ANY_PROJECT)
     with pytest.raises(errors.RefusedByPolicy, match=f"project any, image owner {OTHER}, vendor sim"):
         check([{"project": [PROJECT], "vendor": ["lattice"]}], project=policy.ANY_PROJECT)
@@ -93,7 +93,7 @@ def load(tmp_path):
     return load
 
 
-def test_a_file(load, tmp_path):
+def test_policy_file_is_read(load, tmp_path):
     loaded = load(f"policy_version: 1\nrules:\n  - project: [{PROJECT}]  # ours\n    vendor: [sim]\n", mode=0o644)
     loaded.check(policy.Subject(PROJECT, None, CORE))
     with pytest.raises(errors.RefusedByPolicy, match=f"no rule of {tmp_path}/policy.yaml admits"):
@@ -131,31 +131,31 @@ def test_files_that_are_none(load, text, said):
 
 
 @pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
-def test_a_file_that_others_may_write(load, mode):
+def test_file_that_others_may_write(load, mode):
     with pytest.raises(errors.ConfigurationInvalid, match=r"policy_file: .* can be changed by others than root"):
         load("rules: []", mode=mode)
 
 
-def test_a_directory_that_others_may_write(load, tmp_path):
+def test_directory_that_others_may_write(load, tmp_path):
     tmp_path.chmod(0o777)
     with pytest.raises(errors.ConfigurationInvalid, match=f"{tmp_path} can be changed by others than root"):
         load("rules: []")
 
 
-def test_a_file_that_is_not_there(tmp_path):
+def test_missing_file_is_refused(tmp_path):
     with pytest.raises(errors.ConfigurationInvalid, match="cannot be read: No such file"):
         policy.load(tmp_path / "policy.yaml")
 
 
-def test_a_relative_path():
+def test_relative_path_is_refused():
     with pytest.raises(errors.ConfigurationInvalid, match="is not an absolute path"):
         policy.load(policy.pathlib.Path("policy.yaml"))
 
 
-def test_a_file_that_is_too_long(load):
+def test_long_file_is_refused(load):
     with pytest.raises(errors.ConfigurationInvalid, match="more than 1048576 bytes"):
         load("rules: []" + " " * (1 << 20))
 
 
-def test_the_schema_is_one():
+def test_schema_is_valid():
     jsonschema.Draft202012Validator.check_schema(json.loads(schema.path("policy-1").read_text()))

@@ -54,7 +54,7 @@ def test_good_in_the_spelling_of_others(signed, tmp_path):
 
 
 @pytest.mark.parametrize("name", signatures.PROPERTIES)
-def test_a_property_is_missing(signed, tmp_path, name):
+def test_signature_without_a_property_is_refused(signed, tmp_path, name):
     properties = signed()
     del properties[name]
     assert signatures.is_signed(properties)
@@ -77,12 +77,12 @@ def test_a_property_is_missing(signed, tmp_path, name):
         ("img_signature_certificate_uuid", "8c5f1d2e-7b3a-4e60-9f41-d2a6c0b7e593", "there is no certificate /"),
     ],
 )
-def test_a_property_is_wrong(signed, tmp_path, name, value, said):
+def test_signature_with_a_wrong_property_is_refused(signed, tmp_path, name, value, said):
     with pytest.raises(errors.RefusedByPolicy, match=said):
         verify({**signed(), name: value}, tmp_path)
 
 
-def test_a_weak_hash_with_a_signature_that_is_right_otherwise(signed, tmp_path):
+def test_weak_hash_is_refused_despite_a_right_signature(signed, tmp_path):
     with pytest.raises(errors.RefusedByPolicy, match="'SHA-224', not one of"):
         verify(signed(method="SHA-224"), tmp_path)
 
@@ -90,7 +90,7 @@ def test_a_weak_hash_with_a_signature_that_is_right_otherwise(signed, tmp_path):
 @pytest.mark.parametrize(
     ("key_type", "bits"), [("RSA-PSS", 1024), ("DSA", 1024), ("ECC_SECP256R1", 256), ("ED25519", 256)]
 )
-def test_a_key_that_is_too_weak_or_not_known(signed, tmp_path, key_type, bits):
+def test_weak_or_unknown_key_is_refused(signed, tmp_path, key_type, bits):
     with pytest.raises(errors.RefusedByPolicy, match="too weak or not known"):
         verify(signed(key_type, bits=bits), tmp_path)
 
@@ -112,33 +112,33 @@ def test_another_padding(signed, tmp_path):
 
 
 @pytest.mark.parametrize(("begin", "end"), [(-3, -1), (1, 3)])
-def test_a_certificate_that_is_not_valid_now(signed, tmp_path, begin, end):
+def test_certificate_outside_its_dates_is_refused(signed, tmp_path, begin, end):
     with pytest.raises(errors.RefusedByPolicy, match=r"is valid from \d{4}-\d\d-\d\d to \d{4}-\d\d-\d\d only"):
         verify(signed(begin=begin, end=end), tmp_path)
 
 
-def test_a_certificate_that_is_none(signed, tmp_path):
+def test_file_that_is_not_a_certificate_is_refused(signed, tmp_path):
     properties = signed()
     (tmp_path / f"{properties['img_signature_certificate_uuid']}.pem").write_text("hello")
     with pytest.raises(errors.ConfigurationInvalid, match="cannot be used"):
         verify(properties, tmp_path)
 
 
-def test_a_certificate_that_others_may_write(signed, tmp_path):
+def test_certificate_that_others_may_write_is_not_trusted(signed, tmp_path):
     properties = signed()
     (tmp_path / f"{properties['img_signature_certificate_uuid']}.pem").chmod(0o666)
     with pytest.raises(errors.ConfigurationInvalid, match=r"signature_certificates: .* can be changed by others"):
         verify(properties, tmp_path)
 
 
-def test_a_directory_that_others_may_write(signed, tmp_path):
+def test_directory_that_others_may_write(signed, tmp_path):
     properties = signed()
     tmp_path.chmod(0o777)
     with pytest.raises(errors.ConfigurationInvalid, match="can be changed by others than root"):
         verify(properties, tmp_path)
 
 
-def test_what_the_manual_has_people_do(tmp_path):
+def test_commands_of_the_manual_make_a_good_signature(tmp_path):
     """The commands of docs/operator/admission.rst, with the real openssl."""
     page = (ROOT / "docs" / "operator" / "admission.rst").read_text()
     commands = [shlex.split(text) for text in re.findall(r"\$ (openssl [^\n\\]*)", page)]
@@ -156,6 +156,6 @@ def test_what_the_manual_has_people_do(tmp_path):
     verify(properties, tmp_path)
 
 
-def test_a_directory_that_is_not_there(signed, tmp_path):
+def test_missing_directory_is_refused(signed, tmp_path):
     with pytest.raises(errors.RefusedByPolicy, match="there is no certificate"):
         verify(signed(), tmp_path / "nowhere")

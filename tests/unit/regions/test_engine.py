@@ -99,7 +99,7 @@ def test_program_leaves_a_region_that_another_process_works_on(host, engine):
     assert states(engine) == ["free"] * 3
 
 
-def test_the_claim_is_in_the_store_before_the_bitstream_is_kept_and_the_card_is_touched(host, tmp_path):
+def test_claim_is_in_the_store_before_the_bitstream_is_kept_and_the_card_is_touched(host, tmp_path):
     seen = []
 
     class Device(SimDevice):
@@ -118,7 +118,7 @@ def test_the_claim_is_in_the_store_before_the_bitstream_is_kept_and_the_card_is_
 
 
 @pytest.mark.parametrize(("when", "fault"), [("program", "fail no current"), ("program", "corrupt")])
-def test_a_failed_load_is_wiped_and_the_region_is_free_again(host, engine, burn, when, fault):
+def test_failed_load_is_wiped_and_the_region_is_free_again(host, engine, burn, when, fault):
     host.fault(when, fault)
     with pytest.raises(errors.ProgrammingFailed):
         burn()
@@ -127,7 +127,7 @@ def test_a_failed_load_is_wiped_and_the_region_is_free_again(host, engine, burn,
     assert not host.memory(engine.regions()[0]).exists()
 
 
-def test_a_failed_load_that_cannot_be_wiped_is_quarantined_with_both_reasons_known(host, engine, burn):
+def test_failed_load_that_cannot_be_wiped_is_quarantined_with_both_reasons_known(host, engine, burn):
     host.fault("program", "fail no current")
     host.fault("erase", "fail hung")
     with pytest.raises(errors.ProgrammingFailed, match="no current"):
@@ -156,7 +156,7 @@ def test_any_exception_of_a_load_wipes_the_region(host, method, raised):
 
 
 @pytest.mark.parametrize("fault", ["fail hung", "corrupt"])
-def test_a_region_that_cannot_be_proved_blank_is_quarantined(host, engine, burn, fault):
+def test_region_that_cannot_be_proved_blank_is_quarantined(host, engine, burn, fault):
     region = burn()
     host.fault("erase", fault)
     with pytest.raises(errors.EraseFailed, match="is quarantined: erase failed"):
@@ -180,7 +180,7 @@ def test_any_exception_of_an_erase_quarantines_the_region(host, burn, raised):
     assert host.engine().region(region.id).state is RegionState.QUARANTINED
 
 
-def test_a_region_whose_driver_is_switched_off_is_quarantined_by_an_erase(host, engine, burn):
+def test_region_whose_driver_is_switched_off_is_quarantined_by_an_erase(host, engine, burn):
     region = burn()
     engine._transitions.devices = {}
     with pytest.raises(errors.EraseFailed, match="driver 'sim' is not enabled"):
@@ -219,7 +219,7 @@ class _Disk:
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize("at", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize("fault", [None, "fail no current"])
-def test_a_store_that_fails_at_any_step_of_a_burn_and_an_erase_loses_no_region(host, at, after, fault):
+def test_store_that_fails_at_any_step_of_a_burn_and_an_erase_loses_no_region(host, at, after, fault):
     """Whatever was left behind, the next process brings the regions back to a state of rest, and blank if free."""
     disk = _Disk(at, after)
     broken = host.engine(store=disk.store())
@@ -341,7 +341,7 @@ def leave_behind(engine, state):
         (lambda engine, region: engine.quarantine(region, "reason"), errors.FpgaError),
     ],
 )
-def test_a_busy_region_is_one_error_with_the_code_of_the_command(host, engine, call, error):
+def test_busy_region_is_one_error_with_the_code_of_the_command(host, engine, call, error):
     region = engine.regions()[0].id
     with (
         locks.hold(host.path / "state/locks" / f"{region}.lock"),
@@ -388,7 +388,7 @@ def test_rejected_regions_are_passed_over(engine):
     assert given == [0, 1]
 
 
-def test_a_rejected_region_is_not_given_again_while_others_are_waited_for(host, tmp_path):
+def test_rejected_region_is_not_given_again_while_others_are_waited_for(host, tmp_path):
     host.lock_timeout = 0.3
     engine = host.engine()
     second = engine.regions()[1]
@@ -424,7 +424,7 @@ def leave_behind_next(engine):
     store.transition(store.transition(region, RegionState.PROGRAMMING), RegionState.DIRTY)
 
 
-def test_a_burn_takes_the_region_whose_erase_it_waited_for(tmp_path):
+def test_burn_takes_the_region_whose_erase_it_waited_for(tmp_path):
     """The erase ends only after the burn has found no free region."""
     host = EngineHost(tmp_path, "a:board1:1", lock_timeout=20)
     erasing, waited = threading.Event(), threading.Event()

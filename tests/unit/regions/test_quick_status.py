@@ -49,12 +49,12 @@ def test_is_fast_where_it_matters(tmp_path):
     assert quick_status.configured_state_path([]) == paths.STATE_PATH
 
 
-def test_a_missing_file(tmp_path):
+def test_missing_file_is_an_error(tmp_path):
     with pytest.raises(errors.ConfigurationInvalid, match="is not there"):
         quick_status.configured_state_path([str(tmp_path / "none")])
 
 
-def test_a_binary_file(tmp_path):
+def test_binary_file_is_an_error(tmp_path):
     (tmp_path / "fpga.conf").write_bytes(b"\xff\xfe")
     with pytest.raises(errors.ConfigurationInvalid, match="cannot be read"):
         quick_status.configured_state_path([str(tmp_path / "fpga.conf")])

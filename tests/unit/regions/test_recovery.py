@@ -29,7 +29,7 @@ def test_discover_wipes_regions_seen_for_the_first_time(tmp_path, host):
 
 
 @pytest.mark.parametrize("keep_cards", [False, True])
-def test_a_restart_is_noticed_once_and_cards_that_keep_their_bits_lost_nothing(host, engine, burn, keep_cards):
+def test_restart_is_noticed_once_and_cards_that_keep_their_bits_lost_nothing(host, engine, burn, keep_cards):
     region = burn()
     restart(host, keep_cards)
     engine.recovery.discover()
@@ -38,7 +38,7 @@ def test_a_restart_is_noticed_once_and_cards_that_keep_their_bits_lost_nothing(h
     assert engine._transitions.store.boot_id() == quick_status.boot_id()
 
 
-def test_a_card_that_cannot_be_asked_after_a_restart_counts_as_lost(host, engine, burn, tmp_path):
+def test_card_that_cannot_be_asked_after_a_restart_counts_as_lost(host, engine, burn, tmp_path):
     region = burn()
     restart(host, keep_cards=True)
     (tmp_path / "state/sim/a").rename(tmp_path / "pulled")
@@ -50,7 +50,7 @@ def test_a_card_that_cannot_be_asked_after_a_restart_counts_as_lost(host, engine
     assert list(engine.recovery.check_programmed()) == []
 
 
-def test_a_card_that_was_away_is_asked_when_it_is_back(host, engine, burn, tmp_path):
+def test_card_that_was_away_is_asked_when_it_is_back(host, engine, burn, tmp_path):
     region = burn()
     (tmp_path / "state/sim/a").rename(tmp_path / "pulled")
     engine.recovery.discover()
@@ -60,7 +60,7 @@ def test_a_card_that_was_away_is_asked_when_it_is_back(host, engine, burn, tmp_p
     assert engine.region(region.id).lost
 
 
-def test_a_check_that_met_a_busy_region_is_made_again(host, engine, burn):
+def test_check_that_met_a_busy_region_is_made_again(host, engine, burn):
     region = burn()
     restart(host)
     with locks.hold(host.path / "state/locks" / f"{region.id}.lock"):
@@ -71,7 +71,7 @@ def test_a_check_that_met_a_busy_region_is_made_again(host, engine, burn):
     assert engine.region(region.id).lost
 
 
-def test_a_visible_loss_is_seen_without_a_restart(host, engine, burn):
+def test_visible_loss_is_seen_without_a_restart(host, engine, burn):
     region = burn()
     host.memory(region).unlink()
     engine.recovery.discover()
@@ -104,7 +104,7 @@ def lost(host, engine, burn):
     return found
 
 
-def test_a_lost_region_is_loaded_again_for_its_owner(host, engine, lost):
+def test_lost_region_is_loaded_again_for_its_owner(host, engine, lost):
     loaded = engine.recovery.load_again(lost, host.bitstream())
     assert (loaded.state, loaded.owner, loaded.lost) == (RegionState.PROGRAMMED, "server", False)
     assert host.memory(lost).read_bytes() == b"bits"
@@ -112,25 +112,25 @@ def test_a_lost_region_is_loaded_again_for_its_owner(host, engine, lost):
 
 
 @pytest.mark.parametrize("when", ["erase", "program", "verify"])
-def test_a_load_that_fails_leaves_the_region_lost_with_the_reason(host, engine, lost, when):
+def test_load_that_fails_leaves_the_region_lost_with_the_reason(host, engine, lost, when):
     host.fault(when, "fail no current")
     found = engine.recovery.load_again(lost, host.bitstream())
     assert (found.state, found.error, found.owner) == (RegionState.PROGRAMMED, "lost: no current", "server")
 
 
-def test_a_region_without_a_bitstream_stays_lost_with_the_reason(engine, lost):
+def test_region_without_a_bitstream_stays_lost_with_the_reason(engine, lost):
     found = engine.recovery.keep_lost(lost, errors.FpgaError("image is gone"))
     assert found == engine.region(lost.id)
     assert found.error == "lost: image is gone"
 
 
-def test_a_lost_region_that_changed_meanwhile_is_left_as_it_is(host, engine, lost):
+def test_lost_region_that_changed_meanwhile_is_left_as_it_is(host, engine, lost):
     engine.erase(lost.id)
     assert engine.recovery.load_again(lost, host.bitstream()).state is RegionState.FREE
     assert engine.recovery.keep_lost(lost, errors.FpgaError("gone")).state is RegionState.FREE
 
 
-def test_a_lost_region_that_another_process_works_on_is_left_to_it(host, engine, lost):
+def test_lost_region_that_another_process_works_on_is_left_to_it(host, engine, lost):
     with locks.hold(host.path / "state/locks" / f"{lost.id}.lock"):
         assert engine.recovery.load_again(lost, host.bitstream()) is None
         assert engine.recovery.keep_lost(lost, errors.FpgaError("gone")) is None
@@ -147,7 +147,7 @@ def test_left_behind_regions_are_finished_unless_a_process_works_on_them_or_the_
     assert [str(region.state) for region in engine.regions()] == ["programming", "free", "programming"]
 
 
-def test_a_left_behind_region_that_cannot_be_wiped_is_quarantined_and_reported(host, engine):
+def test_left_behind_region_that_cannot_be_wiped_is_quarantined_and_reported(host, engine):
     store = engine._transitions.store
     store.transition(store.regions()[0], RegionState.PROGRAMMING)
     host.fault("erase", "fail hung")

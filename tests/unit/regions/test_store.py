@@ -38,7 +38,7 @@ def free(opened, index=0):
     return opened.transition(opened.transition(region, RegionState.ERASING), RegionState.FREE, error=None)
 
 
-def test_a_new_region_is_dirty_and_keeps_its_id(opened, tmp_path):
+def test_new_region_is_dirty_and_keeps_its_id(opened, tmp_path):
     before = opened.regions()
     assert {region.state for region in before} == {RegionState.DIRTY}
     opened.set_cards([card(tmp_path / "card")], "stamp")
@@ -65,7 +65,7 @@ def test_steps_outside_the_graph_are_refused(opened):
                 opened.transition(region, state)
 
 
-def test_an_outdated_record_changes_nothing(opened):
+def test_outdated_record_changes_nothing(opened):
     region = free(opened)
     opened.transition(region, RegionState.PROGRAMMING, owner="1")
     with pytest.raises(errors.FpgaError, match="no longer free"):
@@ -75,17 +75,17 @@ def test_an_outdated_record_changes_nothing(opened):
 
 def test_unknown_region(opened):
     with pytest.raises(errors.UnknownRegion):
-        opened.region("nobody")
+        opened.region("none")
 
 
-def test_a_card_that_is_no_longer_configured_is_forgotten(opened, tmp_path):
+def test_card_that_is_no_longer_configured_is_forgotten(opened, tmp_path):
     free(opened, 0), free(opened, 1)
     opened.set_cards([], "stamp")
     assert opened.regions() == [] and opened.cards() == []
     assert opened.count() == (0, 0)
 
 
-def test_a_pulled_card_stays_known_and_is_said(opened, tmp_path):
+def test_pulled_card_stays_known_and_is_reported(opened, tmp_path):
     free(opened, 0), free(opened, 1)
     (tmp_path / "card").rmdir()
     with pytest.raises(errors.DeviceNotAccessible):
@@ -98,7 +98,7 @@ def test_a_pulled_card_stays_known_and_is_said(opened, tmp_path):
     assert opened.count() == (0, 2)
 
 
-def test_a_held_region_is_never_forgotten(opened, tmp_path):
+def test_held_region_is_never_forgotten(opened, tmp_path):
     held = opened.transition(free(opened), RegionState.PROGRAMMING, owner="server")
     opened.set_cards([], "stamp")
     assert opened.region(held.id).owner == "server"
@@ -111,7 +111,7 @@ def test_count(opened):
 
 
 @pytest.mark.parametrize("content", [b"junk" * 1000, b"SQLite format 3\0" + b"\xff" * 4000])
-def test_a_damaged_file_is_said_and_kept(tmp_path, content):
+def test_damaged_file_is_reported_and_kept(tmp_path, content):
     path = tmp_path / quick_status.STORE_FILE
     path.write_bytes(content)
     with pytest.raises(errors.StoreNotReadable):
@@ -121,13 +121,13 @@ def test_a_damaged_file_is_said_and_kept(tmp_path, content):
     assert path.read_bytes() == content
 
 
-def test_a_newer_store_is_refused(opened, tmp_path):
+def test_newer_store_is_refused(opened, tmp_path):
     opened._connection.execute("PRAGMA user_version=99")
     with pytest.raises(errors.StoreNotReadable, match="upgrade fpga-nova"):
         store.Store(tmp_path / "state")
 
 
-def test_a_directory_in_its_place(tmp_path):
+def test_directory_in_place_of_the_store_is_refused(tmp_path):
     (tmp_path / quick_status.STORE_FILE).mkdir()
     with pytest.raises(errors.StoreNotReadable):
         store.Store(tmp_path)
