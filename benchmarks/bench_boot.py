@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an FPGA adds to a boot: from the request to ACTIVE, against a plain server on the same cloud.
+"""The time that an FPGA adds to a boot: from the request to ACTIVE, against a plain server on the same cloud.
 
-The cloud must be up (`make bench` sees to it). Each server is deleted before the next is asked for, and the deletion
+The cloud must be up (`make bench` brings it up). Each server is deleted before the next is asked for, and the deletion
 is not timed.
 """
 

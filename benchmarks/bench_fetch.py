@@ -7,7 +7,7 @@ tools have no counterpart of, is counted. Aims: no less than 0.85 of the tools' 
 less than 64 MiB of memory.
 
 Then the same core from the host's cache, against it fetched: no byte of image data may move, and none be copied; what
-is left is to hold it against its hash, to write it into the card, and to read it back.
+is left is to compare it with its hash, to write it into the card, and to read it back.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 
 Both are copies of this environment's Nova, made here. Each runs in processes of its own, with all services and 50 fake
 computes in one; they take turns. Two processes with the very same code differ by some percent for as long as they
-live, so each Nova has several processes, which take turns, too. What counts is the time that they compute. The noise
+live, so each Nova has several processes, which take turns, too. The time that they compute counts. The noise
 is measured, too: other unpatched processes against the same ones. Aims: ratios within noise of 1.00; FpgaFilter at no
 cost per host for a request without an FPGA, and at no more than PciPassthroughFilter's for one with.
 """

@@ -2,7 +2,7 @@
 """Burns on different cards at once, against the same burns one after the other.
 
 The cards are simulated ones that take two seconds to load, as real ones take seconds in which the host has nothing to
-do. What the burns cost the host itself, an interpreter each, shares its cores.
+do. The burns' own cost to the host, an interpreter each, shares its cores.
 """
 
 from __future__ import annotations

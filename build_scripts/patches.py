@@ -121,7 +121,7 @@ def _matrix(cache: pathlib.Path) -> int:
     with tempfile.TemporaryDirectory(prefix="fpga-nova-") as scratch:
         trees = {name: unpack(name, cache, pathlib.Path(scratch) / name.replace(" ", "-")) for name in tried()}
         for path in _renumber(trees, patches):
-            print(f"made anew: {path.relative_to(paths.CLONE)}")
+            print(f"made again: {path.relative_to(paths.CLONE)}")
         known, failed = {}, {}
         for name, packages in trees.items():
             try:
@@ -136,7 +136,7 @@ def _matrix(cache: pathlib.Path) -> int:
                     f"hunks land elsewhere than in {reference}, or something is missing: {', '.join(elsewhere)}"
                 )
         if _write(FUNCTIONS, _HEADER + functions.dump(known)):
-            print(f"made anew: {FUNCTIONS.relative_to(paths.CLONE)}")
+            print(f"made again: {FUNCTIONS.relative_to(paths.CLONE)}")
         newest = releases_out(patches)
         for name, packages in trees.items():
             if name not in failed:
@@ -207,7 +207,7 @@ def _reader(nova: locate.Nova) -> Callable[[str], bytes | None]:
 
 
 def _renumber(trees: dict[str, pathlib.Path], patches: series.Series) -> list[pathlib.Path]:
-    """Write each patch anew with the line numbers of the newest release that it is for; return those that changed."""
+    """Write each patch again with the line numbers of the newest release that it is for; return those that changed."""
     changed = []
     done: set[pathlib.Path] = set()
     for release in reversed(patches.releases.values()):

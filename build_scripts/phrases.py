@@ -63,8 +63,8 @@ PHRASES: Mapping[str, re.Pattern[str]] = {
     )
 }
 
-# What a line begins with besides its text.
-_MARKER = re.compile(r"(?:#:?|[-*]|\.\.)\s+")
+# The beginning of a line that is not text.
+_MARKER = re.compile(r"(?:#:?|\.\.)\s+")
 
 
 class Finding(NamedTuple):

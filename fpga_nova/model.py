@@ -165,7 +165,7 @@ class Manifest:
 
 @dataclasses.dataclass(frozen=True)
 class Endpoint:
-    """What a programmed region offers its guest.
+    """The way by which a guest reaches a programmed region.
 
     :param kind: ``unix`` (a stream socket to connect to), ``pci`` or ``devnode``
     :param address: the socket's path, the PCI address, or the node's path

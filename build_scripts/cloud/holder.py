@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """The first process of a node: makes its mount and UTS namespaces look like a host, and stays.
 
-Run as a program by unshare(1): ``holder.py NODE_DIRECTORY HOST_NAME READY_FD``. What is under NODE_DIRECTORY takes
+Run as a program by unshare(1): ``holder.py NODE_DIRECTORY HOST_NAME READY_FD``. The content of NODE_DIRECTORY takes
 its place in the node: each entry of etc/ alone, and run/ and var/{lib,log,cache} whole. Nothing of the machine's own
 /etc or /var is touched.
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a module is: the files that it writes and what it prepares once; and the cloud that it is part of."""
+"""A module of the cloud: the files that it writes and what it prepares once; and the cloud that it is part of."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """What cloud-status says of a module; `problem` is None where all is well."""
+    """A module as cloud-status shows it; `problem` is None where all is well."""
 
     pid: int | None
     port: int | None

@@ -17,7 +17,7 @@ from build_scripts.cloud.spec import NodeSpec
 from build_scripts.lib.errors import CloudError
 from build_scripts.lib.state import State, digest, write_file
 
-# What sudo takes as its policy inside a node; modules add theirs in sudoers.d.
+# The policy of sudo inside a node; modules add theirs in sudoers.d.
 _SUDOERS = """\
 Defaults env_reset
 Defaults secure_path="{venv}/bin:/usr/sbin:/usr/bin:/sbin:/bin"

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the Nova services share: their configuration, and how to see that they are up."""
+"""The part that the Nova services share: their configuration, and how to see that they are up."""
 
 from __future__ import annotations
 

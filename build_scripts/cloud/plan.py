@@ -15,7 +15,7 @@ from build_scripts.lib.state import State
 
 # Most of a task's time is waiting for a program; what is ready at one time are a handful.
 _WORKERS = 24
-# What takes no longer is not worth a line.
+# A step that takes no longer is not worth a line.
 _QUIET = 0.5
 
 

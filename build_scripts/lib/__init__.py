@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the maintainer's commands share: paths, the state directory, releases of Nova."""
+"""The part that the maintainer's commands share: paths, the state directory, releases of Nova."""

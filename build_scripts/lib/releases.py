@@ -37,7 +37,7 @@ def fetch(release: str, cache: pathlib.Path) -> pathlib.Path:
     kept = [*cache.glob(f"nova-{release}-*.whl"), *cache.glob(f"nova-{release}.tar.gz")]
     if kept:
         return kept[0]
-    # It is unpacked and never installed here, so what it needs, and on which Python it runs, is no matter.
+    # It is unpacked and never installed here, so its requirements and its Python do not matter.
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--ignore-requires-python"]
     return _download([*pip, "--only-binary", ":all:", f"nova=={release}"], cache)
 

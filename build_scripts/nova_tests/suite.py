@@ -22,7 +22,7 @@ from build_scripts.nova_tests import compare
 #: Directory of each suite's tests, from the root of Nova's tree. stestr imports all modules of it to find the tests.
 SUITES = {"unit": "./nova/tests/unit", "functional": "./nova/tests/functional"}
 
-#: What tox.ini of Nova sets for its tests, in all releases; but the time for one test (seconds) is longer, since a
+#: Nova's tox.ini sets these for its tests, in all releases; but the time for one test (seconds) is longer, since a
 #: busy machine must not look like a bad patch, and compiled files are kept, since each worker imports all of Nova.
 _ENVIRONMENT = {
     "LANGUAGE": "en_US",
@@ -56,7 +56,7 @@ class Tree:
 
     @property
     def name(self) -> str:
-        """What it is called: the directory that it is in."""
+        """The suite's name: the directory that it is in."""
         return self.root.parent.name
 
     def run(self, suite: str, patterns: Sequence[str]) -> dict[str, str]:
@@ -170,7 +170,7 @@ def read(stream: bytes) -> dict[str, str]:
     results: dict[str, str] = {}
 
     def note(test: Mapping[str, Any]) -> None:
-        if test["status"] != "exists":  # that it was found is no result
+        if test["status"] != "exists":  # finding a test is not a result
             results[test["id"]] = compare.merge(results.get(test["id"]), test["status"])
 
     result = testtools.StreamToDict(note)

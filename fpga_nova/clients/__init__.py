@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What talks to others: Glance, and fpga-cli through rootwrap."""
+"""Clients of Glance, and of fpga-cli through rootwrap."""

@@ -2,8 +2,8 @@
 """Runs fpga-cli, or an executable that stands in for it, as root.
 
 The contract: `burn IMAGE_ID` prints a region's id, `erase REGION_ID` prints nothing, `status`
-prints `Used regions: u/t`; errors are one line `Error: ...` and an exit code (:mod:`fpga_nova.errors`). What goes
-beyond it, `--owner`, `--project`, `--token-stdin` and `list`, is used only where the executable's file name is
+prints `Used regions: u/t`; errors are one line `Error: ...` and an exit code (:mod:`fpga_nova.errors`). More
+than that, `--owner`, `--project`, `--token-stdin` and `list`, is used only where the executable's file name is
 `fpga-cli`.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the patched Nova calls.
+"""The functions that the patched Nova calls.
 
 `seams` has one function a hunk; `hooks`, `scheduler_filter` and `extra_specs` are what Nova loads by name. The rooms
 behind them are cut by subject: `scheduling` (what the scheduler knows of regions), `claims` (which regions of a host

@@ -27,7 +27,7 @@ def may_close() -> Iterator[None]:
             # Flushed here, as an error in the interpreter's own last flush can only be printed.
             sys.stdout.flush()
     except BrokenPipeError:
-        # What is still in the buffer must go somewhere at the end of the process.
+        # The rest of the buffer must go somewhere at the end of the process.
         null = os.open(os.devnull, os.O_WRONLY)
         os.dup2(null, sys.stdout.fileno())
         os.close(null)

@@ -23,7 +23,7 @@ from tests.support import ROOT
 
 README = (ROOT / "README.rst").read_text()
 
-#: What the block needs of a clone.
+#: Parts of a clone that the block needs.
 PARTS = ("accelerators/crc32", "bin", "fpga_hooks", "fpga_nova", "patches")
 
 #: Stands in for `python3 -m venv try`: an environment that sees what the tests' own has installed, without pip.

@@ -195,7 +195,7 @@ class Crash:
     def _restore(self) -> None:
         """Check that `recover` loads again what is lost."""
         self._next_command()
-        # What a recover that was killed has set going may still be at it, and another leaves it that region.
+        # A process that a killed recover started may still work, and another recover leaves it that region.
         self.world.wait_for_workers()
         lost = [row for row in self.world.rows() if row.error is not None]
         if lost:
@@ -235,7 +235,7 @@ def main() -> int:
     arguments = parser.parse_args()
     seed = random.SystemRandom().getrandbits(32) if arguments.seed is None else arguments.seed
     print(f"seed {seed}", flush=True)
-    # What a killed process leaves behind comes to us, so that its end can be seen.
+    # The children of a killed process become ours, so that their end can be seen.
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     world = World()
     began = time.monotonic()

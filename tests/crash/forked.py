@@ -10,7 +10,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 
-# What fpga-cli imports only when it needs it is imported here once.
+# Modules that fpga-cli imports on demand are imported here once.
 import fpga_nova.clients.glance
 import fpga_nova.conf.host_options
 import fpga_nova.devices.sim

@@ -32,15 +32,15 @@ def around(*steps: str) -> list[str]:
     return [f"{when} {step}" for step in steps for when in ("before", "after")]
 
 
-#: What a burn of a good core passes, and an erase, in order.
+#: The steps of a burn of a good core, and of an erase, in order.
 BURN = around("programming", "keep", "program", "verify", "programmed")
 ERASE = around("erasing", "erase", "verify", "free")
 
-#: What a burn passes besides where the card is a soft one, inside `program`; an erase passes stop and write.
+#: Further steps of a burn where the card is a soft one, inside `program`; an erase passes stop and write.
 SOFT_BURN = around("stop", "fabric", "write", "start", "publish")
 SOFT_ERASE = around("stop", "write")
 
-#: What the soft FPGA's server passes until it serves.
+#: The steps of the soft FPGA's server until it serves.
 SERVER = ["before lock", "after lock", "after listen", "before confine", "after confine", "after load"]
 
 _STEPS: dict[str, tuple[type, str]] = {

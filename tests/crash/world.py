@@ -23,7 +23,7 @@ from tests.crash import forked, killed
 from tests.support import ROOT
 from tests.support.archives import manifest_data, write_archive
 
-#: What a core for the simulated card consists of; long enough that copying it takes a while.
+#: The content of a core for the simulated card; long enough that copying it takes a while.
 SIM_CORE = b"the core's secret " * 200_000
 SOFT_CORE = (ROOT / "accelerators/crc32/soft-hx1k.bin").read_bytes()
 SOFT_FUNCTION = json.loads((ROOT / "accelerators/crc32/core.json").read_text())["function"]

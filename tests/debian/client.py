@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What an administrator and a user do, by Debian's own openstacksdk; runs inside the root and prints JSON."""
+"""The actions of an administrator and a user, by Debian's own openstacksdk; runs inside the root and prints JSON."""
 
 from __future__ import annotations
 

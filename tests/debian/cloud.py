@@ -47,7 +47,7 @@ class Cloud:
         self.password = secrets.token_urlsafe(16)
         self.daemons: dict[str, Daemon] = {}
 
-    # What an operator has before fpga-nova comes.
+    # The cloud as an operator has it before fpga-nova comes.
 
     def configure(self) -> None:
         """Write every service's configuration."""
@@ -190,7 +190,7 @@ class Cloud:
         wait("Nova's API", lambda: self._answers("nova"), daemons=self._running())
         wait("the host reports its regions", lambda: self.columns() is not None, daemons=self._running())
 
-    # What one sees.
+    # Observations.
 
     def sql(self, statement: str) -> str:
         """Run SQL as the database's root; return what it prints, a row a line."""

@@ -13,7 +13,7 @@ from tests.debian.root import Daemon, wait
 
 _DOCKERFILE = pathlib.Path(__file__).parents[2] / "docs/operator/nova-fpga.Dockerfile"
 
-#: What of the root is not needed where only Nova is; the image of some other maker would not have it either.
+#: Parts of the root that are not needed where only Nova is; the image of some other maker would not have it either.
 _LEFT_OUT = (
     *("dev/*", "proc/*", "run/*", "sys/*", "tmp/*", "var/cache/*", "var/lib/apt/lists/*", "var/lib/mysql/*"),
     *("usr/share/doc/*", "usr/share/man/*", "usr/share/locale/*", "usr/lib/erlang/*", "usr/sbin/mariadbd"),

@@ -20,10 +20,10 @@ from build_scripts.lib.state import State, digest
 
 SUITE = "bookworm"
 
-#: What the machine itself needs.
+#: Packages that the machine itself needs.
 TOOLS = ("debootstrap", "docker.io")
 
-#: What docs/operator/install.rst tells to install for fpga-nova.
+#: Packages that docs/operator/debian.rst tells to install for fpga-nova.
 FOR_FPGA_NOVA = (
     *("patch", "python3-cliff", "python3-pip", "python3-prometheus-client"),
     *("python3-setuptools-scm", "python3-tqdm", "python3-wheel"),
@@ -134,7 +134,7 @@ class Root:
         (dev / "ptmx").symlink_to("pts/ptmx")
         (dev / "fd").symlink_to("/proc/self/fd")
         (dev / "shm").mkdir(mode=0o1777)
-        # What programs say to syslog, as sudo always does, is read at once: a writer to a full socket waits.
+        # Messages to syslog, which sudo always writes, are read at once: a writer to a full socket waits.
         syslog = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         syslog.bind(str(dev / "log"))
         (dev / "log").chmod(0o666)

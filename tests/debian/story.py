@@ -23,7 +23,7 @@ _CLONE = "/srv/clone/fpga-nova"
 _APT = ("apt-get", "--quiet", "--yes", "--option", "Dpkg::Options::=--force-confold")
 _REINSTALL = (*_APT, "install", "--reinstall", "python3-nova")
 
-#: What the update that cannot be patched has changed.
+#: The function that the update that cannot be patched has changed.
 _FUNCTION = "compute/claims.py: Claim._claim_test"
 
 #: Tells how Nova is whenever a package wants to start or stop a service, and forbids it (invoke-rc.d(8)).
@@ -319,7 +319,7 @@ class Story(Telling):
         self.say(f"the layer with the patch: {history.splitlines()[0].split()[0]}")
         docker.stop()
 
-    # What they share.
+    # Shared steps.
 
     def status(self) -> tuple[int, str]:
         """Return exit code and output of `fpga-nova patch status`."""

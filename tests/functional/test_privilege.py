@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What nova-compute's user can do on a host, by the real sudo and the real rootwrap."""
+"""The rights of nova-compute's user on a host, by the real sudo and the real rootwrap."""
 
 from __future__ import annotations
 

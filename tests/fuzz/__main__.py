@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 NAMES = ("archive", "members", "manifest", "policy", "signature", "gbs", "xilinx_bit", "xclbin", "ice40", "rbf")
 
-#: What is a finding too: an execution of more seconds, a process of more MiB. Inputs have at most so many bytes.
+#: Also findings: an execution of more seconds, a process of more MiB. Inputs have at most so many bytes.
 LIMITS = ("-timeout=10", "-rss_limit_mb=1024", "-max_len=16384")
 
 _PROGRESS = re.compile(r"#(\d+)\s")

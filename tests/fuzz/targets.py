@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What is fuzzed: each target takes any bytes, and lets nothing out but what its contract names.
+"""The targets of the fuzzers: each takes any bytes, and lets nothing out but what its contract names.
 
 A target checks more than that nothing crashes: what it says about good seeds, how much it reads, where it writes.
 """
@@ -184,7 +184,7 @@ def _archive_seeds() -> Iterator[bytes]:
         yield file.getvalue()
 
 
-# What is well stands several times, so that one archive in some is well altogether, and is unpacked.
+# Good names stand several times, so that some archives are good altogether, and are unpacked.
 _NAMES = (
     *("a.bin", "b.bin", "c.bin", "d.bin", "e.bin", "d/a.bin", "d/b.bin", "d/e/c.bin") * 3,
     *("../x.bin", "/x.bin", "d/", "x.bin/", "a\\b", "c:x", "", ".", "manifest.json"),
@@ -242,7 +242,7 @@ def _policy(data: bytes) -> bool:
     for core in (None, _CORE):
         with contextlib.suppress(errors.RefusedByPolicy):
             rules.check(policy.Subject(_PROJECT, None, core))
-            # What one project may have, may be had before the project is known.
+            # A core that one project may have passes before the project is known.
             rules.check(policy.Subject(policy.ANY_PROJECT, None, core))
     return True
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What tests of several kinds share; nothing here is a test."""
+"""The part that tests of several kinds share; nothing here is a test."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from build_scripts.lib.errors import CloudError
 
 
 class Telling:
-    """What stories have in common.
+    """The part that all stories share.
 
     :param log: where to look when a check fails
     """

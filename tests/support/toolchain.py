@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the soft FPGA build and run: Verilog to bitstreams, bitstreams to fabrics, Verilog in iverilog."""
+"""The toolchain of the soft FPGA's tests: Verilog to bitstreams, bitstreams to fabrics, Verilog in iverilog."""
 
 from __future__ import annotations
 

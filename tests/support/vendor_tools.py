@@ -2,7 +2,7 @@
 """Executables that stand in for vendors' tools, and the sysfs that they work on.
 
 Each behaves as its tool's documentation and source say; the drivers' docstrings name those. They are programs of their
-own, run as the real ones are. What a test wants from one lies in files beside it: `fault` (`fail WORDS`; `hang`; `wait`
+own, run as the real ones are. A test controls one by files beside it: `fault` (`fail WORDS`; `hang`; `wait`
 until the FIFO `go-on` has been written; `lie`: end with 0 and load nothing), and `calls` keeps its argument vectors.
 """
 

@@ -3,7 +3,7 @@
 
 The cable's protocol is the published one (XVC 1.0: `getinfo:`, `settck:`, `shift:`). The FPGA knows the instructions
 of UG470 table 6-3 that a loader uses. Its configuration logic is no more than a test needs: JPROGRAM clears it, CFG_IN
-takes the bytes, and JSTART raises DONE if they end with the command DESYNC. What it answers as USERCODE is the word
+takes the bytes, and JSTART raises DONE if they end with the command DESYNC. Its answer to USERCODE is the word
 that the bitstream wrote to the register AXSS: a choice of this emulation.
 """
 

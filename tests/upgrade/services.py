@@ -25,7 +25,7 @@ _REPORT_INTERVAL = 3
 
 
 class Tail:
-    """What is added to a log from now on."""
+    """The lines that are added to a log from now on."""
 
     def __init__(self, path: pathlib.Path) -> None:
         self._path = path

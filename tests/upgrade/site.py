@@ -40,7 +40,7 @@ class Site:
         self.trial = services.Trial(state, self.build.cloud.specs, self.database)
         self._running: dict[str, Daemon] = {}
 
-    # What is not Nova.
+    # Services other than Nova.
 
     def up(self) -> None:
         """Bring up everything but Nova, and make room for a new one."""
@@ -100,7 +100,7 @@ class Site:
             if name in self._running:
                 self._running.pop(name).stop()
 
-    # What an operator does.
+    # Actions of an operator.
 
     def manage(self, of: Nova, *arguments: str, expect: tuple[int, ...] = (0,), program: str = "nova-manage") -> Any:
         """Run nova-manage, or nova-status, as Nova's user on the controller; return the completed process.
@@ -128,7 +128,7 @@ class Site:
         """Write the controller's nova.conf."""
         self.service("nova-conductor", of).configure()
 
-    # What one sees.
+    # Observations.
 
     def regions(self, host: str) -> list[dict[str, Any]]:
         """Return the regions of a host, by fpga-cli."""

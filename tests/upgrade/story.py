@@ -28,7 +28,7 @@ from tests.upgrade.novas import Nova, Novas
 from tests.upgrade.services import Tail
 from tests.upgrade.site import COMPUTES, Site
 
-#: What must be there of our columns in each cell's database: (table, column, whether it may be NULL).
+#: Our columns that each cell's database must have: (table, column, whether it may be NULL).
 _COLUMNS = {
     (prefix + table, column, "YES")
     for table, columns in COLUMNS.items()
@@ -326,7 +326,7 @@ class Story(Telling):
         self.delete(*self.old)
         self.maintain(of)
 
-    # What they share.
+    # Shared steps.
 
     def sync(self, of: Nova) -> None:
         """Run what brings the databases up to a release."""

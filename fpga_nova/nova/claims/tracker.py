@@ -2,8 +2,8 @@
 """Calls fpga-cli for one nova-compute and keeps the counts of its host's regions.
 
 Nova's resource tracker works under one lock (COMPUTE_RESOURCE_SEMAPHORE), under which no process may be started. So
-the seams under that lock read counts that are kept here. Whatever runs fpga-cli (the audit's refresh and reconcile,
-burn and erase) runs outside of that lock and leaves new counts behind.
+the seams under that lock read counts that are kept here. Anything that runs fpga-cli (the audit's refresh and
+reconcile, burn and erase) runs outside of that lock and leaves new counts behind.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Tracker:
         # and erases are done under the same lock, so that each of its answers contains all of them or none.
         self._query_lock = threading.RLock()
 
-    # What the audit does, outside of Nova's lock.
+    # Calls of the audit, outside of Nova's lock.
 
     def refresh(self, settled: str | None = None) -> None:
         """Ask fpga-cli and record its answer; where it fails, no region of this host is offered.
@@ -115,7 +115,7 @@ class Tracker:
         except errors.FpgaError as error:
             LOG.error("Region %s of server %s, which has left this host, is not erased: %s", region_id, server, error)
 
-    # What the hooks do, each in the thread of its server.
+    # Calls of the hooks, each in the thread of its server.
 
     def burn(self, server: str, image_id: str, project: str, token: str | None = None) -> str | None:
         """Program a region for `server`, whose claim stands; return the region's id, or None in simulation mode.

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What happens to a server's region: build, move, audit."""
+"""The life of a server's region: build, move, audit."""

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the scheduler sees of regions, and its explanation where no host is left."""
+"""The scheduler's view of regions, and its explanation where no host is left."""
