@@ -72,3 +72,10 @@ def sign(private, data: bytes, certificate_id: str, key_type: str = "RSA-PSS", m
         "img_signature_key_type": key_type,
         "img_signature_certificate_uuid": certificate_id,
     }
+
+
+def sign_image(glance, certificates: pathlib.Path, data: bytes | None = None, method: str = "SHA-256", **dates) -> None:
+    """Sign the image of a test's Glance, or in its place `data`, with a new certificate; `dates` as of `certify`."""
+    private = key("RSA-PSS")
+    certificate_id = certify(certificates, private, **dates)
+    glance.answer[1].update(sign(private, data or glance.content, certificate_id, "RSA-PSS", method))

@@ -10,7 +10,6 @@ import time
 
 import pytest
 
-from tests.support import signing
 from tests.support.archives import FUNCTION_ID
 from tests.support.image_server import IMAGE
 from tests.support.in_process_host import InProcessHost
@@ -42,13 +41,6 @@ def certificates(host):
     path = host.path / "certificates"
     path.mkdir(mode=0o700)
     return path
-
-
-def signed(glance, certificates, data: bytes | None = None, method: str = "SHA-256", **dates) -> None:
-    """Sign the image, or in its place `data`."""
-    private = signing.key("RSA-PSS")
-    certificate_id = signing.certify(certificates, private, **dates)
-    glance.answer[1].update(signing.sign(private, data or glance.content, certificate_id, "RSA-PSS", method))
 
 
 def test_cached_core_is_scanned_again(host, glance, scanner):

@@ -112,17 +112,10 @@ def certificates(host):
     return path
 
 
-def signed(glance, certificates, data: bytes | None = None, method: str = "SHA-256", **dates) -> None:
-    """Sign the image, or in its place `data`."""
-    private = signing.key("RSA-PSS")
-    certificate_id = signing.certify(certificates, private, **dates)
-    glance.answer[1].update(signing.sign(private, data or glance.content, certificate_id, "RSA-PSS", method))
-
-
 @pytest.mark.parametrize("method", ["SHA-256", "SHA-512"])
 @pytest.mark.parametrize("mode", ["if-present", "always"])
 def test_burn_with_a_good_signature(host, glance, certificates, mode, method):
-    signed(glance, certificates, method=method)
+    signing.sign_image(glance, certificates, method=method)
     host.configure_glance(glance, signature_certificates=certificates, require_signature=mode)
     host.cli("burn", IMAGE)
 
@@ -130,7 +123,7 @@ def test_burn_with_a_good_signature(host, glance, certificates, mode, method):
 @pytest.mark.parametrize(("method", "downloads"), [("SHA-256", 1), ("SHA-512", 0)])
 def test_signature_of_other_bytes_is_refused(host, glance, certificates, method, downloads):
     """Glance's own hash is SHA-512: a signature over the same hash is judged before the download."""
-    signed(glance, certificates, data=b"something else", method=method)
+    signing.sign_image(glance, certificates, data=b"something else", method=method)
     host.configure_glance(glance, signature_certificates=certificates)
     assert "the data, or the key that signed them, is another" in refused(host, IMAGE)
     assert glance.downloads() == downloads
@@ -138,7 +131,7 @@ def test_signature_of_other_bytes_is_refused(host, glance, certificates, method,
 
 def test_bytes_exchanged_in_glance_are_refused_despite_a_good_signature(host, glance, certificates, tmp_path):
     """What is signed is Glance's hash; what is burned must have it."""
-    signed(glance, certificates, method="SHA-512")
+    signing.sign_image(glance, certificates, method="SHA-512")
     glance.sent = write_archive(tmp_path / "other.zip", x_bin=b"evil").read_bytes()
     assert len(glance.sent) == len(glance.content)
     host.configure_glance(glance, signature_certificates=certificates)
@@ -146,14 +139,14 @@ def test_bytes_exchanged_in_glance_are_refused_despite_a_good_signature(host, gl
 
 
 def test_expired_certificate_costs_no_download(host, glance, certificates):
-    signed(glance, certificates, begin=-3, end=-1)
+    signing.sign_image(glance, certificates, begin=-3, end=-1)
     host.configure_glance(glance, signature_certificates=certificates)
     assert "is valid from" in refused(host, IMAGE)
     assert glance.downloads() == 0
 
 
 def test_empty_certificates_option_is_refused(host, glance, certificates):
-    signed(glance, certificates)
+    signing.sign_image(glance, certificates)
     host.configure_glance(glance, signature_certificates="")
     assert "is not an absolute path" in refused(host, IMAGE, code=1)
 
@@ -175,7 +168,7 @@ def test_unsigned_image_is_refused_where_signatures_are_required(host, glance, c
 
 @pytest.mark.parametrize("options", [{"require_signature": "never", "signature_certificates": "/nowhere"}, {}])
 def test_signatures_are_ignored_without_certificates_or_with_never(host, glance, tmp_path, options):
-    signed(glance, tmp_path / "other", data=b"something else")
+    signing.sign_image(glance, tmp_path / "other", data=b"something else")
     host.configure_glance(glance, **options)
     host.cli("burn", IMAGE)
 
@@ -205,11 +198,11 @@ def test_cached_core_is_judged_again_by_policy(host, glance, allow):
 @pytest.mark.parametrize(("method", "downloads"), [("SHA-256", 3), ("SHA-512", 1)])
 def test_signature_of_a_cached_core_is_verified_again(host, glance, certificates, method, downloads):
     """Over another hash than Glance's that takes the data."""
-    signed(glance, certificates, method=method)
+    signing.sign_image(glance, certificates, method=method)
     host.configure_glance(glance, signature_certificates=certificates, require_signature="always")
     for _ in range(2):
         host.cli("erase", host.cli("burn", IMAGE).strip())
-    signed(glance, certificates, data=b"something else", method=method)
+    signing.sign_image(glance, certificates, data=b"something else", method=method)
     refused(host, IMAGE)
     assert glance.downloads() == downloads
 
@@ -245,10 +238,10 @@ def test_prefetch_admitted_if_some_project_is(host, glance, allow):
 def test_prefetch_refused_without_a_good_signature(host, glance, certificates):
     host.configure_glance(glance, signature_certificates=certificates, require_signature="always")
     assert "is not signed" in host.cli("prefetch", IMAGE, code=68)
-    signed(glance, certificates, data=b"something else")
+    signing.sign_image(glance, certificates, data=b"something else")
     assert "the data, or the key that signed them, is another" in host.cli("prefetch", IMAGE, code=68)
     assert nothing_kept(host)
-    signed(glance, certificates)
+    signing.sign_image(glance, certificates)
     host.cli("prefetch", IMAGE)
 
 
