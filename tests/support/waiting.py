@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""To wait for what another process does."""
+"""Waiting for another process, and a look at the locks that it holds."""
 
 from __future__ import annotations
 
+import fcntl
+import pathlib
 import time
 from collections.abc import Callable
 
@@ -16,3 +18,13 @@ def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, f"it did not happen in {seconds:.0f} s"
         time.sleep(0.01)
+
+
+def lock_is_held(path: pathlib.Path) -> bool:
+    """Return whether any descriptor holds the flock(2) of the file `path`."""
+    with path.open("rb") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False

@@ -21,6 +21,7 @@ from fpga_nova.softfpga import client
 from fpga_nova.softfpga.decoder.boards import BOARDS
 from fpga_nova.softfpga.runtime import region_process
 from tests.component.softfpga import conftest
+from tests.support.waiting import wait_until
 
 CRC = {name: conftest.as_bitstream(conftest.ACCELERATORS / "crc32" / f"{name}.bin") for name in BOARDS}
 ROOT = os.geteuid() == 0
@@ -218,9 +219,7 @@ def test_erase_of_a_region_never_seen(device: soft.SoftDevice, region: model.Reg
 def test_erase_after_the_server_was_killed(device: soft.SoftDevice, programmed: model.Region) -> None:
     files = device._region(programmed)
     os.kill(files.server_pid(), signal.SIGKILL)
-    deadline = time.monotonic() + 10
-    while files.server_pid() is not None and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: files.server_pid() is None, 10)
     with pytest.raises(errors.ReadBackMismatch):
         device.verify(programmed, CRC["soft-hx1k"])
     with pytest.raises(errors.ReadBackMismatch):

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import subprocess
 import sys
@@ -11,6 +10,7 @@ import sys
 import pytest
 
 from fpga_nova.system import locks
+from tests.support.waiting import lock_is_held as held
 from tests.support.waiting import wait_until
 
 #: Holds a lock and hands it to a `cat` that ends with its input, then dies of SIGKILL.
@@ -21,15 +21,6 @@ with locks.hold(pathlib.Path(sys.argv[1])):
     subprocess.Popen(["cat"], pass_fds=locks.descriptors() if sys.argv[2] == "hand over" else ())
     os.kill(os.getpid(), signal.SIGKILL)
 """
-
-
-def held(path) -> bool:
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
 
 
 @pytest.mark.parametrize("handed", [True, False])

@@ -16,7 +16,7 @@ def test_pin_file_has_each_port_of_the_stream_shell_once(board: Board) -> None:
 
 
 def test_interface_ids_are_fixed() -> None:
-    """Archives out there name them: a change would make all of them misfits."""
+    """Published archives name them: after a change none of those would fit."""
     assert {name: board.interface_id for name, board in BOARDS.items()} == {
         "soft-hx1k": "30613317-ee71-5737-84fa-3b1e2308c330",
         "soft-hx8k": "7883fcdc-8d3d-537b-a394-01c0b9866e16",

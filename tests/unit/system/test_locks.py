@@ -4,21 +4,12 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 
 import pytest
 
 from fpga_nova.system import locks
-
-
-def held(path) -> bool:
-    with path.open("rb") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+from tests.support.waiting import lock_is_held as held
 
 
 def test_held_lock_excludes_others(tmp_path):
