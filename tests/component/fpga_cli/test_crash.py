@@ -227,6 +227,6 @@ def test_caller_is_killed_in_an_erase(world, kind, point):
 
 def test_killed_at_random():
     """The short form of `python -m tests.crash --kills 1000`."""
-    command = [sys.executable, "-m", "tests.crash", "--kills", "40" if LONG else "10"]
+    command = [sys.executable, "-m", "tests.crash", "--kills", "40" if LONG else "6"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stdout + result.stderr

@@ -58,7 +58,7 @@ def test_files_that_a_killed_burn_unpacked_are_removed_by_the_next(host, core_ar
 
 def test_burns_at_once_give_no_region_twice(host, core_archive):
     """The host has never seen its cards: the first processes find all regions dirty, and wipe them."""
-    burns = 64 if LONG else 16
+    burns = 64 if LONG else 12
     host.configure(sim_cards="a:board1:5,b:board1:3", lock_timeout="60")
     processes = [host.start("burn", "--file", core_archive) for _ in range(burns)]
     results = [(process.communicate(timeout=120), process.returncode) for process in processes]
@@ -72,7 +72,7 @@ def test_burns_at_once_give_no_region_twice(host, core_archive):
 def test_command_that_waits_for_no_region_waits_for_the_store(host):
     host.configure(lock_timeout="0")
     host.cli("status")
-    processes = [host.start("list") for _ in range(12 if LONG else 6)]
+    processes = [host.start("list") for _ in range(12 if LONG else 4)]
     results = [(process.communicate(timeout=60), process.returncode) for process in processes]
     assert {code for _, code in results} == {0}, results
 
