@@ -21,7 +21,7 @@ doc/src/fpga_tools/fpgasupdate/fpgasupdate.md).
 not a comparison of bytes; those are covered by the CRC that the card checks (fpga_manager's "reconfig CRC error").
 
 *Erase.* The blank that the operator configured for the interface id is loaded, and proved by its afu_id. Partial
-reconfiguration writes every configuration bit of the region, with the contents of its block RAM. What remains: memory
+reconfiguration writes every configuration bit of the region, with the contents of its block RAM. These remain: memory
 on the card beside the FPGA, unless the blank clears it, and the state of the static region. A card without a blank for
 its interface is not offered.
 """

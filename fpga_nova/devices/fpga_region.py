@@ -19,7 +19,7 @@ manifest's function id. The kernel keeps no identity of what was loaded, so the 
 identification register of the design that it reads.
 
 *Erase.* The blank that the operator configured is loaded by the helper, and proved by its own UUID. A full image
-rewrites all configuration memory and block RAM of the fabric, a partial one those of its region. What remains: memory
+rewrites all configuration memory and block RAM of the fabric, a partial one those of its region. These remain: memory
 beside the fabric, on an SoC the processor's, which the cores of the fabric reach unless their bus is fenced.
 """
 

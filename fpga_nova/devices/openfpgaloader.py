@@ -18,7 +18,7 @@ and 6-4, UG570 table 6-3; Lattice ECP5, MachXO2/3, CrossLink-NX: FPGA-TN-02039 (
 card with one is refused, as is one on SPI or DFU.
 
 *Erase.* The blank that the operator configured, a bitstream with its own USERCODE, is loaded, and proved in the same
-way. Loading clears all configuration memory and block RAM of the FPGA first. What remains: memory chips beside the
+way. Loading clears all configuration memory and block RAM of the FPGA first. These remain: memory chips beside the
 FPGA, and its flash, which fpga-nova never writes but a core could. A card without a blank is refused.
 """
 

@@ -21,7 +21,7 @@ that very build (`xclbinutil --info` shows it). Bytes are not compared.
 
 *Erase.* The blank that the operator configured for the platform, an xclbin with no kernels in it, is loaded and proved
 by its UUID; with `xrt_reset`, the card is reset before. The dynamic region's configuration and block RAM are
-overwritten. What remains: DDR and HBM on the card, whose contents neither a load nor a reset is documented to clear,
+overwritten. These remain: DDR and HBM on the card, whose contents neither a load nor a reset is documented to clear,
 unless the blank does. A card without a blank for its platform is not offered.
 """
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a check answers.
+"""The answers of a check.
 
 It returns a line where all is well, a :class:`NotApplicable` where there is nothing to look at on this host, and raises
 a :class:`Finding` where something is not as it should be.
@@ -23,7 +23,7 @@ class NotApplicable:
     reason: str
 
 
-#: What a check returns where nothing is wrong.
+#: The result of a check where nothing is wrong.
 Passed = Union[str, NotApplicable]
 
 

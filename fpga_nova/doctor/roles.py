@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a host may be, by the services of Nova that it runs."""
+"""The roles of a host, by the services of Nova that it runs."""
 
 from __future__ import annotations
 

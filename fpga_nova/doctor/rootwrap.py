@@ -20,7 +20,7 @@ from fpga_nova.doctor.inspected_host import HostInspection
 
 @dataclasses.dataclass(frozen=True)
 class Rootwrap:
-    """What rootwrap.conf says.
+    """The content of rootwrap.conf.
 
     :param files: itself, the directories of filters that are there, and the files in them
     """

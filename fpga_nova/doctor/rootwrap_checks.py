@@ -17,7 +17,7 @@ _ID = "dd834aa4-f950-40e6-8c23-9dab7f3f0138"
 _SERVER = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"
 _PROJECT = "6f70656e737461636b20342065766572"
 
-# What fpga_nova.clients.fpga_cli_runner calls: the contract, and what it calls beyond it of our own fpga-cli.
+# The calls of fpga_nova.clients.fpga_cli_runner: the contract, and those beyond it of our own fpga-cli.
 _CONTRACT = (("status",), ("burn", _ID), ("erase", _ID))
 _OWN = (
     ("list", "-f", "json"),
@@ -57,12 +57,12 @@ _NEVER_OWN = (
     ("list",),
 )
 
-#: What no filter for Nova may admit, whatever else the file has.
+#: Command lines that no filter for Nova may admit, whatever else the file has.
 _SHELL = (("sh", "-c", "id"), ("/bin/sh", "-c", "id"))
 
 
 def check_admission(host: HostInspection) -> Passed:
-    """What nova-compute needs is admitted, and nothing else of the executable."""
+    """Rootwrap admits the calls that nova-compute needs, and nothing else of the executable."""
     unused = rootwrap.not_between(host)
     if unused:
         return unused

@@ -22,7 +22,7 @@ _FORMATTERS = {
     "value": "cliff.formatters.value:ValueFormatter",
 }
 
-#: What cliff's formatters read of their own options: fit a terminal, print no table without rows.
+#: The options that cliff's formatters read: fit a terminal, print no table without rows.
 _OPTIONS = argparse.Namespace(max_width=0, fit_width=False, print_empty=False, noindent=False)
 
 

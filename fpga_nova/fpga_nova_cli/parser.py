@@ -54,7 +54,7 @@ The record of what was done lies in the directory .fpga-nova inside Nova's packa
 
 DOCTOR_EPILOG = """\
 what it looks at, each in a line with the fix:
-  everywhere   is the Nova of this Python patched, and that of the services that run here; were they restarted since;
+  everywhere   is the Nova of this Python patched, and that of the services that run here; did they restart since;
                is it one version of fpga-nova
   scheduler    is FpgaFilter enabled, and can it be loaded
   api          is hw:fpga_ip_id validated; does Glance take the container format fpga

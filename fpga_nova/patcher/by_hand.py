@@ -26,7 +26,7 @@ class HandPatched:
 def find(series: Series, version: str, read: Reader) -> HandPatched | None:
     """Return what was applied by hand; None where no patch was, or where the rest is not a Nova that the series fits.
 
-    Each patch is tried backwards on what the later ones left. A file that was changed elsewhere is no hindrance: the
+    Each patch is tried backwards on what the later ones left. A file that was changed elsewhere does not matter: the
     hunks alone count.
 
     :param version: of that Nova

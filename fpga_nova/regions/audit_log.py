@@ -54,7 +54,7 @@ class Caller:
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What a command was asked for, as far as its arguments say.
+    """The request of a command, as far as its arguments say.
 
     :param archive: a local file to burn
     :param reason: why a region is quarantined by hand
@@ -168,7 +168,7 @@ class OperationLog:
 
 
 class _Touched:
-    """What an operation did to one region."""
+    """The effect of an operation on one region."""
 
     def __init__(self, before: model.Region) -> None:
         self._begun = self._ended = time.monotonic()

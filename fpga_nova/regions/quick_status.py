@@ -25,7 +25,7 @@ SCHEMA_VERSION = 1
 #: States of a region while a process works on it, or after that process died.
 TRANSITIONAL = ("programming", "erasing", "dirty")
 
-#: What the kernel calls this boot, a UUID (random(4)).
+#: The kernel's name of this boot, a UUID (random(4)).
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 # PTH is switched off line by line below: importing pathlib takes 4 ms of the 20 ms of a status.

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What has to be put right: work that dead processes left behind, and regions that lost their bitstream.
+"""The repair of regions: work that dead processes left behind, and regions that lost their bitstream.
 
 A region is *lost* when it is recorded as programmed and its card does not hold that (any more): after a restart of the
 host, or when a soft FPGA's server was killed. It stays its owner's, with the reason as its error, until it is loaded

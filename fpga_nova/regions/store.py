@@ -2,8 +2,8 @@
 """The region store: the truth about this host's regions.
 
 It is one SQLite file (WAL, synchronous=FULL). Every method is one transaction; when it returns, its change is on the
-disk. The store knows states and the allowed transitions between them. What a transition means to a card is the engine's
-business.
+disk. The store knows states and the allowed transitions between them. The engine knows what a
+transition means to a card.
 """
 
 from __future__ import annotations

@@ -6,6 +6,6 @@
     decoder:  bitstream -> iceunpack -> asc text -> netlist -> C -> tcc -> shared object
     runtime:  shared object -> server: one process for each region, frames at a unix socket
 
-What is decoded is a tenant's file, so all of it happens in a confined child process (`confinement`), and so does
+The decoded file is a tenant's, so all of it happens in a confined child process (`confinement`), and so does
 running.
 """

@@ -1,2 +1,2 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several drivers share."""
+"""The part that several drivers share."""

@@ -30,7 +30,7 @@ KEPT = 64
 #: Seconds that a translation may take.
 TIME_LIMIT = 120
 
-#: What a fabric is made by, besides the tools: the code, the C of the stream shell, the pins of the boards.
+#: The files that make a fabric, besides the tools: the code, the C of the stream shell, the pins of the boards.
 _TRANSLATOR_FILES = ("*.py", "*.c", "boards/*.pcf")
 
 

@@ -2,7 +2,7 @@
 """Extracts a netlist from the configuration bits for a board.
 
 The extractor works backwards from the output pins of the stream shell: a cell that reaches none of them is not a part
-of the function. What the soft FPGA cannot run exactly is refused with its reason, never approximated.
+of the function. A function that the soft FPGA cannot run exactly is refused with the reason, never approximated.
 
 Project IceStorm documents the place of each bit ("LOGIC Tile", "RAM Tile", "IO Tile").
 """

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What every driver keeps, over each kind of card that takes a process: real tools, and stand-ins of vendors' tools."""
+"""The contract of every driver, on each kind of card that takes processes: real tools, and stand-ins."""
 
 from __future__ import annotations
 

@@ -37,11 +37,11 @@ def test_lines_written_at_once_are_whole(tmp_path):
         "for number in range(200): audit.append(pathlib.Path(sys.argv[1]),"
         " [audit.Entry(pid=number, error=sys.argv[2] * 3000)])"
     )
-    writers = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path), who], cwd=ROOT) for who in "abcd"]
+    writers = [subprocess.Popen([sys.executable, "-c", script, str(tmp_path), letter], cwd=ROOT) for letter in "abcd"]
     assert [writer.wait(60) for writer in writers] == [0] * 4
     entries = list(audit_log.read(tmp_path))
     assert len(entries) == 800
-    assert {(entry.pid, entry.error[:1]) for entry in entries} == {(n, who) for n in range(200) for who in "abcd"}
+    assert {(entry.pid, entry.error[:1]) for entry in entries} == {(n, letter) for n in range(200) for letter in "abcd"}
 
 
 def test_large_log_is_read_in_little_memory(tmp_path):

@@ -46,8 +46,8 @@ def certificates(host):
 def test_cached_core_is_scanned_again(host, glance, scanner):
     host.configure_glance(glance)
     host.cli("erase", host.cli("burn", IMAGE).strip())
-    host.configure_glance(glance, **scanner("echo no more; exit 1"))
-    assert "no more" in refused(host, IMAGE)
+    host.configure_glance(glance, **scanner("echo not today; exit 1"))
+    assert "not today" in refused(host, IMAGE)
     assert glance.downloads() == 1
 
 
@@ -68,7 +68,7 @@ def tightened(host, glance, certificates, scanner) -> dict:
     return {
         "no rule of": allow_list(host, {"vendor": ["lattice"]}),
         "is not signed": {"signature_certificates": certificates, "require_signature": "always"},
-        "no more": scanner("echo no more; exit 1"),
+        "not today": scanner("echo not today; exit 1"),
     }
 
 

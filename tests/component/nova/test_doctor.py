@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """`fpga-nova doctor` with what only the real thing tells: root's files, other users, sudo, Glance, MariaDB, /proc.
 
-What a check finds in configuration and databases is in tests/unit/doctor.
+tests/unit/doctor has the checks of configuration and databases.
 """
 
 from __future__ import annotations
@@ -271,7 +271,7 @@ def test_without_root_what_cannot_be_looked_at_is_said(world):
     assert "unexpected" not in str(rows)
 
 
-# What runs, read from /proc.
+# Running services, read from /proc.
 
 
 @pytest.fixture

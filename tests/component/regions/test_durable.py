@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the store says is on the disk before a card is touched and after: every write is followed by its sync first."""
+"""The store's content is on the disk before a card is touched and after: every write is followed by its sync first."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the tests of the soft FPGA share: a cache of decoded fabrics, a driver with two cards, its regions."""
+"""Fixtures of the soft FPGA's tests: a cache of decoded fabrics, a driver with two cards, its regions."""
 
 from __future__ import annotations
 

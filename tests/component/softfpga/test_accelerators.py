@@ -69,7 +69,7 @@ def test_crc32_agrees_with_zlib(crc: dict[str, LoadedFabric], board: str) -> Non
 
 
 def _decompress(stream: bytes, size: int) -> tuple[int, bytes]:
-    """What liblzo2 makes of a stream: its return code and the bytes."""
+    """Decompress a stream by liblzo2: its return code and the bytes."""
     library = ctypes.CDLL(ctypes.util.find_library("lzo2"))
     room = ctypes.c_ulong(size + 64)
     out = ctypes.create_string_buffer(room.value)

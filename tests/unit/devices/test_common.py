@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several drivers share: lists of cards, blanks, identities, cards that only their tool can see, sysfs."""
+"""The part that drivers share: lists of cards, blanks, identities, cards that only their tool can see, sysfs."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the doctor takes a host for, and a configuration that cannot be used."""
+"""The roles that the doctor sees, and a configuration that cannot be used."""
 
 from __future__ import annotations
 

@@ -105,7 +105,7 @@ def test_service_started_after_the_patch_is_well(services):
 
 
 def test_service_started_before_the_patch_fails(services):
-    """What such a service has in memory is the old code."""
+    """Such a service has the old code in memory."""
     assert services(started=PATCHED_AT - 60) == (
         FAILURE, "nova-compute (7) was started before Nova was patched; restart it",
     )  # fmt: skip

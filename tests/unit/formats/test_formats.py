@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What holds of every format: which one is asked first, what hostile bytes can do, how much is read."""
+"""The rules of every format: which one is asked first, what hostile bytes can do, how much is read."""
 
 from __future__ import annotations
 

@@ -130,7 +130,7 @@ def test_signature_of_other_bytes_is_refused(host, glance, certificates, method,
 
 
 def test_bytes_exchanged_in_glance_are_refused_despite_a_good_signature(host, glance, certificates, tmp_path):
-    """What is signed is Glance's hash; what is burned must have it."""
+    """The signature is over Glance's hash; the burned data must have it."""
     signing.sign_image(glance, certificates, method="SHA-512")
     glance.sent = write_archive(tmp_path / "other.zip", x_bin=b"evil").read_bytes()
     assert len(glance.sent) == len(glance.content)
@@ -183,7 +183,7 @@ def test_required_signatures_need_a_certificates_option(host, glance):
     assert "signature_certificates names no directory" in host.cli("burn", IMAGE, code=1)
 
 
-# What is in the cache is judged as what is fetched
+# Cached data are judged like fetched data
 
 
 def test_cached_core_is_judged_again_by_policy(host, glance, allow):
@@ -252,7 +252,7 @@ def test_prefetch_refused_if_header_and_manifest_differ(host, glance, tmp_path):
     assert nothing_kept(host)
 
 
-# What a bitstream says of itself; tests/unit/ip_cores/test_admission.py has the rest
+# The bitstream's own header; tests/unit/ip_cores/test_admission.py has the rest
 
 
 def test_bitstream_of_another_vendor_is_refused(host, tmp_path):
@@ -263,7 +263,7 @@ def test_bitstream_of_another_vendor_is_refused(host, tmp_path):
 
 
 def test_bitstream_for_another_part_finds_no_hardware(host, tmp_path):
-    """What a board has for a part its driver knows; the manifest names the board."""
+    """The driver knows the part of a board; the manifest names the board."""
     bitstream = (ROOT / "accelerators" / "crc32" / "soft-hx1k.bin").read_bytes()
     function = json.loads((ROOT / "accelerators" / "crc32" / "core.json").read_text())["function"]
     data = manifest_data(bitstream, "soft-hx8k", vendor="lattice", function=function)

@@ -147,7 +147,7 @@ def test_failed_erase_quarantines_the_region(host, core_archive):
 
 
 def test_erase_after_the_driver_was_switched_off_quarantines(host, core_archive):
-    """Its region cannot be wiped, and is not offered again until an operator has seen to it."""
+    """Its region cannot be wiped, and is not offered again until an operator has checked it."""
     region = burn(host, core_archive)
     host.configure(devices="soft")
     assert "driver 'sim' is not enabled" in host.cli("erase", region, code=31)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a region lost, with the host's power or its server's life, is seen, stays its holder's, and is loaded again."""
+"""A region that lost its core, with the host's power or its server, is seen, keeps its owner, and is loaded again."""
 
 from __future__ import annotations
 

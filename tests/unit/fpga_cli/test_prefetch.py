@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was prefetched is burned without a byte of image data moved."""
+"""A prefetched core is burned without a byte of image data moved."""
 
 from __future__ import annotations
 

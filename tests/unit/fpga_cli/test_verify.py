@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""verify asks the card, quarantine offers no more, whatever else happens."""
+"""verify asks the card; a quarantined region is never offered, whatever else happens."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The allow-list: which rules admit which core, and which files are no policy."""
+"""The allow-list: which rules admit which core, and which files are not a policy."""
 
 from __future__ import annotations
 
