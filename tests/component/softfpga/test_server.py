@@ -153,7 +153,7 @@ def test_guest_that_reads_late_gets_every_answer(moody: Programmed) -> None:
     guest = moody.guest()
     data = b"." + bytes(150_000)
     guest.socket.sendall(_frame(data) * 2)
-    wait_until(lambda: moody.status()["frames"] == 1, 10)
+    wait_until(lambda: moody.status()["frames"] >= 1, 10)
     assert moody.status()["connections"] == 1
     assert guest.receive() == data
     assert guest.receive() == data
