@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Makes what of the patch series is generated and tries the series on every release: `python -m build_scripts.patches`.
+"""Generates parts of the patch series and tries it on every release: `python -m build_scripts.patches`.
 
-Generated are the line numbers in the patches, those of the newest release that each is for, and
-`patches/functions.yaml`. With a release, or the path of one, tells how the series fits that, and changes nothing.
+Generated are `patches/functions.yaml` and the line numbers in the patches, which are those of the newest release that
+each patch is for. With a release, or the path of one, it says how the series fits that, and changes nothing.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ _HEADER = """\
 
 
 class SeriesFailed(errors.FpgaError):
-    """The series does not do on a release what it should."""
+    """The series does not work on a release as it should."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -121,7 +121,7 @@ def _matrix(cache: pathlib.Path) -> int:
     with tempfile.TemporaryDirectory(prefix="fpga-nova-") as scratch:
         trees = {name: unpack(name, cache, pathlib.Path(scratch) / name.replace(" ", "-")) for name in tried()}
         for path in _renumber(trees, patches):
-            print(f"made again: {path.relative_to(paths.CLONE)}")
+            print(f"written: {path.relative_to(paths.CLONE)}")
         known, failed = {}, {}
         for name, packages in trees.items():
             try:
@@ -136,7 +136,7 @@ def _matrix(cache: pathlib.Path) -> int:
                     f"hunks land elsewhere than in {reference}, or something is missing: {', '.join(elsewhere)}"
                 )
         if _write(FUNCTIONS, _HEADER + functions.dump(known)):
-            print(f"made again: {FUNCTIONS.relative_to(paths.CLONE)}")
+            print(f"written: {FUNCTIONS.relative_to(paths.CLONE)}")
         newest = releases_out(patches)
         for name, packages in trees.items():
             if name not in failed:
@@ -160,7 +160,7 @@ def releases_out(patches: series.Series) -> dict[str, str]:
 
 
 def _try_one(nova: str, cache: pathlib.Path) -> int:
-    """Say how the series fits a release that is perhaps not one of its own."""
+    """Say how the series fits a release, perhaps not one of its own."""
     patches = series.load(PATCHES)
     with tempfile.TemporaryDirectory(prefix="fpga-nova-") as scratch:
         path = pathlib.Path(nova)
@@ -207,7 +207,7 @@ def _reader(nova: locate.Nova) -> Callable[[str], bytes | None]:
 
 
 def _renumber(trees: dict[str, pathlib.Path], patches: series.Series) -> list[pathlib.Path]:
-    """Write each patch again with the line numbers of the newest release that it is for; return those that changed."""
+    """Write each patch with the line numbers of its newest release; return those that changed."""
     changed = []
     done: set[pathlib.Path] = set()
     for release in reversed(patches.releases.values()):
@@ -288,7 +288,7 @@ def check_python(name: str, data: bytes) -> None:
         module = ast.parse(data, name)
         compile(module, name, "exec", dont_inherit=True)
     except SyntaxError as error:
-        raise SeriesFailed(f"{name} is no Python once patched: {error}") from error
+        raise SeriesFailed(f"{name} is not Python once patched: {error}") from error
     offered = {"fpga": _exported("seams"), "hooks": _exported("hooks")}
     imported = {
         alias.name

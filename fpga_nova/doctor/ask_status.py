@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Asks for a status as nova-compute does: ``python -m fpga_nova.doctor.ask_status COMMAND ROOT_HELPER``.
 
-A process of its own, since it is run as nova-compute's user.
+The doctor starts it as a process, which runs as nova-compute's user.
 """
 
 from __future__ import annotations

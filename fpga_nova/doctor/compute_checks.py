@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The compute host: its options, fpga-cli's own configuration, and whether nova-compute's user gets an answer."""
+"""The compute host: nova-compute's options, fpga-cli and its configuration, and the way from one to the other."""
 
 from __future__ import annotations
 

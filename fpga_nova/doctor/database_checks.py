@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's databases, by Nova's own configuration: the columns in each cell, and what the compute nodes report."""
+"""Nova's databases: the columns in each cell, and the regions that compute nodes report."""
 
 from __future__ import annotations
 

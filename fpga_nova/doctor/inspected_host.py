@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the doctor looks at: this host's Nova configuration, its roles, its services, and fpga-cli's configuration."""
+"""The host that the doctor examines: configuration, roles and services of Nova, and fpga-cli's configuration."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from fpga_nova.nova_db import configuration
 
 @dataclasses.dataclass
 class HostInspection:
-    """One host.
+    """One host; everything is read when it is first asked for.
 
     :param config_files: of Nova, as its services are given them; none for Nova's own defaults
     :param config_dirs: the same
@@ -147,5 +147,5 @@ class HostInspection:
         except PermissionError as error:
             raise NotChecked(f"only root can read {self.fpga_config}; run the doctor as root") from error
         except OSError:
-            pass  # it says itself what is the matter with it
+            pass  # its own loading says what is wrong with it
         return host_config.load([str(self.fpga_config)], glance=True)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Whether the Nova that runs here is the patched one, everywhere, and by the same fpga-nova."""
+"""The patch: in the Nova of this Python and of each service that runs, by one version of fpga-nova."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's services that run on this host, and what the Python of each has: read from /proc, proc(5)."""
+"""Finds Nova's services that run on this host, and asks the Python of each what it has, by proc(5)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Python:
 
 
 class InterpreterUnknown(errors.FpgaError):
-    """What an interpreter has cannot be told; the text says why."""
+    """An interpreter does not tell what it has; the text says why."""
 
 
 def services() -> tuple[list[Service], bool]:

@@ -13,7 +13,7 @@ from fpga_nova.system import trusted_paths
 def require(paths: Iterable[pathlib.Path], consequence: str) -> None:
     """Check that only root can change each of `paths`.
 
-    :param consequence: end of the sentence that begins with who else can
+    :param consequence: end of the sentence that names the other user
     :raises FailureFound: another user can
     :raises NotChecked: one may not be looked at
     """

@@ -24,7 +24,7 @@ def drop_columns(arguments: argparse.Namespace) -> int:
             f"Nova at {nova.package} has {ADDED_FILE}; a patched Nova does not work without the columns, so `fpga-nova "
             "patch revert` every Nova of the cloud first, and restart its services"
         )
-    # Not before this point: an interpreter without Nova need not have SQLAlchemy.
+    # Imported after the check: an interpreter without Nova need not have SQLAlchemy.
     from fpga_nova.nova_db import drop_columns
 
     done = drop_columns.drop(arguments.config_file, arguments.config_dir, arguments.force, arguments.dry_run)

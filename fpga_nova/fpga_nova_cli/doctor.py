@@ -20,7 +20,7 @@ def run(arguments: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return FAILURE
-    # Not before this point: the checks import what Nova's interpreter has.
+    # Imported after the check: the checks import what only Nova's interpreter has.
     from fpga_nova.doctor import checkup
 
     return checkup.run(arguments)

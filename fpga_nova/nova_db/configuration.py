@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Nova's configuration, read by a command that is none of Nova's services."""
+"""Reads Nova's configuration for a command that is not a service of Nova."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Takes the columns out of the database of every cell, when no Nova is patched any more."""
+"""Drops the columns in the database of every cell, after the last Nova was unpatched."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from fpga_nova.nova_db import configuration, databases
 
 
 class ColumnsInUse(errors.FpgaError):
-    """What is in the columns is still of use."""
+    """Servers still hold regions, so the columns are in use."""
 
 
 def drop(files: Sequence[str], dirs: Sequence[str], force: bool, dry_run: bool) -> list[str]:
-    """Drop the columns of each cell; return a line for each that was there. Nothing is done where there are none.
+    """Drop the columns of each cell; return a line for each that was there.
 
-    Every cell is looked at before the first is touched. MariaDB and MySQL cannot take an ALTER TABLE back: one that
+    Every cell is examined before the first is changed. MariaDB and MySQL cannot take an ALTER TABLE back: one that
     is cut short between two columns is completed by the next call.
 
     :param files: configuration files of Nova, as of :func:`fpga_nova.nova_db.configuration.load`
     :param dirs: the same
     :param force: also where servers hold regions
-    :param dry_run: look, and touch nothing
+    :param dry_run: examine, and change nothing
     :raises fpga_nova.errors.ConfigurationInvalid: Nova's configuration cannot be read, or has no database
     :raises fpga_nova.nova_db.databases.DatabaseUnreachable: one of the databases cannot be asked
     :raises ColumnsInUse: servers hold regions

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Changes the files of a Nova, all or nothing, whenever it is killed.
+"""Changes the files of a Nova, all or nothing, even if it is killed.
 
-A change stages everything in the record first: the bytes from before and the bytes to come. Writing `record.json`
-(phase "applying") is the point of no return; from there each file is replaced atomically, and a later command goes on
-where a killed one stopped. A way back is the same the other way.
+A change first stages everything in the record: the bytes from before and the bytes to come. Writing `record.json`
+(phase "applying") is the point of no return. From there each file is replaced atomically, and a later command continues
+where a killed one stopped. A way back works the same in the other direction.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from fpga_nova.patcher.record import Phase, Record
 
 
 def stage(package: pathlib.Path, version: str, after: Mapping[str, bytes]) -> Record:
-    """Store everything that a change to `after` and a later way back need; return the record, committed.
+    """Store what a change to `after`, and a later way back, need; return the record, committed.
 
     :param package: Nova's package directory
     :param version: of that Nova
@@ -45,7 +45,7 @@ def stage(package: pathlib.Path, version: str, after: Mapping[str, bytes]) -> Re
 
 
 def stage_way_back(package: pathlib.Path, version: str, before: Mapping[str, bytes | None]) -> Record:
-    """Store what a way back to `before` needs where there is no record; return the record, committed.
+    """Store what a way back to `before` needs, without a record so far; return the record, committed.
 
     Compiled files are not kept: those that are there are of the files as they are now.
 
@@ -70,7 +70,7 @@ def stage_way_back(package: pathlib.Path, version: str, before: Mapping[str, byt
 
 
 def roll_forward(package: pathlib.Path, record: Record) -> list[str]:
-    """Bring each file to what it is to be; return a line for each."""
+    """Write each file's bytes to come; return a line for each."""
     done = []
     for file in record.files:
         path = package / file.path
@@ -87,7 +87,7 @@ def roll_forward(package: pathlib.Path, record: Record) -> list[str]:
 
 
 def roll_back(package: pathlib.Path, record: Record, overwrite: bool) -> list[str]:
-    """Bring each file to what it was; return a line for each that was another, and remove the record.
+    """Write each file's bytes from before, remove the record; return a line for each that differed.
 
     :param overwrite: also files that are neither as before nor as after
     """

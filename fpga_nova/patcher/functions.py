@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Functions of Nova told by their source: which ones the patches change, and whether they are those that were tried.
+"""Compares the functions of a Nova with those of the releases that the series was tried on.
 
-A hunk has one line of context on each side, so that it fits many releases; what is around that line it does not say.
-So `patches/functions.yaml` has, for each release that the series is tried on, a hash of the source of every function
-and class that a hunk changes, as it is when patched, and of those that our code relies on. Another point release is
-taken where all of these are the same, and refused, by name, where one is not.
+A hunk has one line of context on each side, so it fits many releases, but it says nothing of the code around that line.
+Therefore `patches/functions.yaml` has, for each release that the series is tried on, a hash of the source of every
+function and class that a hunk changes, as it is when patched, and of those that our code relies on. Another point
+release is accepted if all of these are the same. It is refused if one differs, and the refusal names that one.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import yaml
 
 from fpga_nova import errors
 
-#: Name of a function or class with that of its file: `compute/claims.py: Claim.abort`.
+#: Name of a function or class after that of its file, as `compute/claims.py: Claim.abort`.
 Name = str
 #: The source of each, as its hash.
 Hashes = dict[Name, str]
@@ -28,7 +28,7 @@ Hashes = dict[Name, str]
 #: Gives the bytes of a file of Nova's package by its path, None where there is none.
 Reader = Callable[[str], Optional[bytes]]
 
-#: Stands for what of a file is in no function and no class.
+#: Stands for the lines of a file outside of all functions and classes.
 MODULE = "(module)"
 
 # libyaml's is ten times as fast, and PyYAML may have been built without it.
@@ -42,12 +42,12 @@ class NotAsTried(errors.FpgaError):
 def changed(before: Reader, after: Mapping[str, bytes | None], relied_on: Iterable[Name]) -> Hashes:
     """Return the hashes of what the patches change, as patched, and of what is relied on.
 
-    What is relied on and is not there is not in the result.
+    A function that is relied on, but missing, is not in the result.
 
     :param before: gives the bytes of a file of the unpatched Nova, None where there is none
     :param after: the files that the patches change, by path, as patched
     :param relied_on: names of functions
-    :raises NotAsTried: a file is no Python that this interpreter understands
+    :raises NotAsTried: a file is not Python, or not of a version that this interpreter understands
     """
     found = {}
     for path, data in after.items():
@@ -59,7 +59,7 @@ def changed(before: Reader, after: Mapping[str, bytes | None], relied_on: Iterab
             if source == old.get(name):
                 continue
             if name == MODULE:
-                # Imports come and go from release to release; that ours is at the top of the module is what counts.
+                # Imports come and go from release to release; it counts only that ours is at the top of the module.
                 known = set(old[name])
                 source = [line for line in source if line not in known]
             found[f"{path}: {name}"] = _hash(source)
@@ -101,9 +101,9 @@ def dump(releases: Mapping[str, Hashes]) -> str:
 
 
 def require(found: Hashes, known: Mapping[str, Hashes], tried: Sequence[str]) -> str:
-    """Return which of the releases `tried` has the very functions `found`.
+    """Return the release of `tried` that has exactly the functions `found`.
 
-    :raises NotAsTried: none has; with the first difference to the one that is nearest
+    :raises NotAsTried: none has; names the first difference to the nearest one
     """
     least = None
     for release in tried:
@@ -120,7 +120,7 @@ def require(found: Hashes, known: Mapping[str, Hashes], tried: Sequence[str]) ->
 
 
 def differing(one: Hashes, other: Hashes) -> list[Name]:
-    """Return the names of what is not in both, or not alike."""
+    """Return the names of the functions that are missing in one, or differ."""
     return sorted(name for name in {*one, *other} if one.get(name) != other.get(name))
 
 
@@ -131,7 +131,7 @@ def _sources(path: str, data: bytes) -> dict[str, list[str]]:
         text = data.decode()
         module = ast.parse(text)
     except (SyntaxError, ValueError) as error:
-        raise NotAsTried(f"{path} is no Python that this interpreter understands: {error}") from error
+        raise NotAsTried(f"{path} is not Python that this interpreter understands: {error}") from error
     lines = text.splitlines()
     found: dict[str, list[str]] = {}
 

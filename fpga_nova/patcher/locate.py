@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Finds a Nova and its version without importing it: importing runs its code, and monkey patching with it."""
+"""Finds a Nova and its version without importing it.
+
+An import runs its code, and eventlet's monkey patching with it.
+"""
 
 from __future__ import annotations
 
@@ -27,14 +30,14 @@ def find(path: pathlib.Path | None) -> Nova:
     """Return the Nova at `path`, or with None the one that this interpreter would import.
 
     :param path: the package directory itself, or what contains it: a site-packages, a source checkout
-    :raises fpga_nova.errors.ConfigurationInvalid: there is none, or its version cannot be told
+    :raises fpga_nova.errors.ConfigurationInvalid: there is none, or its version is unknown
     """
     package = _imported() if path is None else _at(path)
     return Nova(package, _version(package))
 
 
 def is_package(directory: pathlib.Path) -> bool:
-    """Return whether `directory` is Nova's package; other things are called nova too."""
+    """Return whether `directory` is Nova's package; other directories are called nova, too."""
     return all((directory / name).is_file() for name in ("__init__.py", "compute/manager.py", "objects/instance.py"))
 
 
@@ -47,7 +50,8 @@ def _imported() -> pathlib.Path:
     spec = importlib.util.find_spec("nova")
     if spec is None or spec.origin is None:
         raise errors.ConfigurationInvalid(
-            "this interpreter has no Nova; run fpga-nova with Nova's own interpreter, or name Nova with --nova PATH"
+            "this interpreter has no Nova; run fpga-nova with Nova's own interpreter, or name Nova with --nova PATH "
+            "(drop-columns has no such option)"
         )
     return _at(pathlib.Path(spec.origin).parent)
 
@@ -75,7 +79,7 @@ def _version(package: pathlib.Path) -> str:
     if len(found) != 1:
         what = "several versions are" if found else "no metadata (nova-*.dist-info, nova*.egg-info or PKG-INFO) is"
         raise errors.ConfigurationInvalid(
-            f"the release of the Nova at {package} cannot be told: {what} beside it{_listing(found)}"
+            f"the release of the Nova at {package} is unknown: {what} beside it{_listing(found)}"
         )
     return found.pop()
 

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What was done to a Nova: hashes, the bytes from before, and how far it went.
+"""The record of a patched Nova: hashes, the bytes from before, and how far the last command went.
 
-The record is the directory `.fpga-nova` inside Nova's package. There it belongs to exactly one Nova however many the
-machine has, it moves with a virtual environment or a container's layer, and whoever may write to Nova may write it.
-`record.json` is written last when a change begins and removed last when a revert ends: with it there is something to
-go on with or to take back, without it there is not, whatever else lies in the directory.
+The record is the directory `.fpga-nova` inside Nova's package. There it belongs to exactly one Nova, however many the
+machine has; it moves with a virtual environment or a container's layer; and a user that may write to Nova may write it.
+`record.json` is written last when a change begins. When a revert ends, it is removed first, and the rest of the
+directory after it. A directory without `record.json` means nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Phase(str, enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Metadata:
-    """Of a file: permission bits, owner, and time of the last change in nanoseconds since the epoch."""
+    """A file's permission bits, owner, and time of change in nanoseconds since the epoch."""
 
     mode: int
     uid: int
@@ -67,10 +67,10 @@ class File:
 
 @dataclasses.dataclass(frozen=True)
 class Record:
-    """The whole record.
+    """The content of `record.json`.
 
     :param caches: the compiled files (`__pycache__/*.pyc`) of the changed files from before, with their metadata;
-        they come back with a revert
+        a revert puts them back
     """
 
     phase: Phase
@@ -122,17 +122,17 @@ def keep(nova: pathlib.Path, part: str, name: str, data: bytes) -> None:
 
 
 def kept(nova: pathlib.Path, part: str, name: str) -> bytes:
-    """Return what :func:`keep` stored."""
+    """Return the bytes that :func:`keep` stored."""
     return (nova / DIRECTORY / part / name).read_bytes()
 
 
 def drop_part(nova: pathlib.Path, part: str) -> None:
-    """Remove what was stored in `part`."""
+    """Remove all that was stored in `part`."""
     shutil.rmtree(nova / DIRECTORY / part, ignore_errors=True)
 
 
 def drop(nova: pathlib.Path) -> None:
-    """Remove the record: record.json first, so that what is left of it by a kill means nothing."""
+    """Remove the record: record.json first, so that the rest after a kill means nothing."""
     directory = nova / DIRECTORY
     remove(directory / "record.json")
     if directory.is_dir():
@@ -151,9 +151,11 @@ def digest_of(path: pathlib.Path) -> str | None:
 
 
 def place(path: pathlib.Path, data: bytes, metadata: Metadata | None) -> None:
-    """Put `data` at `path` in one step: a reader, or a kill, sees the old file or the new one, and never a part.
+    """Write `data` to `path` in one step.
 
-    :param metadata: the new file's, its `mtime_ns` included; None leaves that to the system
+    A reader, and a kill, find the old file or the new one, and never a part.
+
+    :param metadata: of the new file, with its `mtime_ns`; None leaves it to the system
     """
     temporary = _temporary(path)
     with temporary.open("wb") as file:
@@ -178,7 +180,7 @@ def remove(path: pathlib.Path) -> None:
 
 
 def sweep(path: pathlib.Path) -> None:
-    """Remove what a killed :func:`place` of `path` left."""
+    """Remove the temporary file that a killed :func:`place` of `path` left."""
     remove(_temporary(path))
 
 

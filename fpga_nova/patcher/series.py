@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The patch series as data: `patches/series.yaml`, and what the patches make of a Nova.
+"""The patch series as data, and the files that it makes of a Nova.
 
-The patches are run by patch(1) (GNU patch), on a copy of the files that they touch: it is what operators use by hand,
-so both ways give the same bytes, it is part of every distribution, and it exists since before Python. No fuzz is
-allowed: a hunk whose one line of context on each side is not there is a refusal. The Python libraries that were
-looked at either only parse (unidiff) or search for hunks by rules of their own (patch-ng).
+patch(1) (GNU patch) runs the patches, on a copy of the files that they touch. Operators use the same program by hand,
+so both ways give the same bytes; it is part of every distribution, and older than Python. No fuzz is allowed: if the
+one line of context on a side of a hunk is missing, the patch is refused. The Python libraries that were examined either
+only parse (unidiff) or search for hunks by rules of their own (patch-ng).
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class NotSupported(errors.FpgaError):
 
 @dataclasses.dataclass(frozen=True)
 class Release:
-    """What the series is in the releases of Nova that have the same first number.
+    """The series for the releases of Nova that have the same first number.
 
     :param patches: paths of the patch files, in order
     :param tried: the releases that it is tried on: versions as on PyPI, or names of distributions
@@ -52,7 +52,7 @@ class Release:
 class Series:
     """The patches, and the releases of Nova they fit.
 
-    :param directory: where it lies
+    :param directory: the directory of series.yaml and the patches
     :param releases: by the first number of Nova's version
     :param relied_on: names of functions, see :mod:`fpga_nova.patcher.functions`
     """
@@ -62,9 +62,9 @@ class Series:
     relied_on: tuple[functions.Name, ...]
 
     def release(self, version: str) -> Release:
-        """Return what is for Nova `version`, a version as Nova's metadata spell it.
+        """Return the patches for Nova `version`, as Nova's metadata spell it.
 
-        :raises NotSupported: nothing is
+        :raises NotSupported: there are none
         """
         number = re.match(r"\d+(?=\.)", version)
         found = self.releases.get(int(number[0])) if number else None
@@ -79,12 +79,12 @@ class Series:
         return sorted({name for patch in patches for name in _TARGET.findall(patch.read_text(encoding="utf-8"))})
 
     def apply_to(self, version: str, read: functions.Reader, backwards: bool = False) -> dict[str, bytes | None]:
-        """Return what the patches make of each file of :meth:`files`; None for a file that would go.
+        """Return the patched bytes of each file of :meth:`files`; None for a file that would be removed.
 
         :param version: of that Nova
         :param read: gives the bytes of a file, None where there is none
         :param backwards: take the patches out instead
-        :raises PatchesDoNotFit: with what patch(1) said of the first patch that does not fit
+        :raises PatchesDoNotFit: names the first patch that does not fit, and patch(1)'s complaint
         :raises NotSupported: by :meth:`release`
         :raises fpga_nova.errors.ConfigurationInvalid: there is no patch(1)
         """
@@ -93,7 +93,7 @@ class Series:
         return run_patches(reversed(patches) if backwards else patches, files, backwards)
 
     def files_with_traces(self, read: functions.Reader) -> list[str]:
-        """Return the files that have a line which only the patches add.
+        """Return the files that have a line that only the patches add.
 
         :param read: gives the bytes of a file, None where there is none
         """
@@ -107,12 +107,12 @@ class Series:
         return found
 
     def tried_on(self, version: str, before: functions.Reader, after: Mapping[str, bytes | None]) -> str:
-        """Return the release that the series was tried on and whose functions this Nova has.
+        """Return the release, of those that the series was tried on, with this Nova's functions.
 
         :param version: of this Nova
         :param before: gives the bytes of a file without the patches, None where there is none
         :param after: what :meth:`apply_to` returned
-        :raises fpga_nova.patcher.functions.NotAsTried: there is none; with the function that differs
+        :raises fpga_nova.patcher.functions.NotAsTried: there is none; names the function that differs
         """
         found = functions.changed(before, after, self.relied_on)
         known = functions.load(self.directory / "functions.yaml")
@@ -144,11 +144,11 @@ def load(directory: pathlib.Path | None = None) -> Series:
 def run_patches(
     patches: Iterable[pathlib.Path], files: Mapping[str, bytes | None], backwards: bool
 ) -> dict[str, bytes | None]:
-    """Return what patches make of `files`, bytes by path; None stands for a file that is not there.
+    """Return the bytes that patches make of `files`, by path; None stands for a missing file.
 
     :param patches: in the order in which they are run
     :param backwards: take them out instead
-    :raises PatchesDoNotFit: with what patch(1) said of the first that does not fit
+    :raises PatchesDoNotFit: names the first that does not fit, and patch(1)'s complaint
     :raises fpga_nova.errors.ConfigurationInvalid: there is no patch(1)
     """
     with tempfile.TemporaryDirectory(prefix="fpga-nova-") as directory:
@@ -179,7 +179,7 @@ def _run_patch(patch: pathlib.Path, directory: pathlib.Path, backwards: bool) ->
 
 
 def _first_complaint(output: str) -> str:
-    """Return the file and the hunk that patch(1) stumbled over first."""
+    """Return the file and the hunk of patch(1)'s first complaint."""
     current = ""
     for line in output.splitlines():
         if line.startswith(("patching file ", "checking file ")):

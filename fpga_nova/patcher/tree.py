@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""One Nova and the series: what it is, whether the series fits, apply and revert."""
+"""One Nova and the series: status, check, apply and revert."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Refused(errors.FpgaError):
 
 
 class State(enum.Enum):
-    """What a Nova is; the value is the exit code of `fpga-nova patch status`."""
+    """The state of a Nova; the value is the exit code of `fpga-nova patch status`."""
 
     APPLIED = 0
     NOT_APPLIED = 3
@@ -36,9 +36,9 @@ class State(enum.Enum):
 
 @dataclasses.dataclass(frozen=True)
 class Status:
-    """A state, and what a person should know about it.
+    """A state, and its explanation for the operator.
 
-    :param by_hand: what was applied with patch(1), if there is no record of it
+    :param by_hand: the patches that were applied with patch(1), if there is no record
     :param replaced: another installation of Nova was put over the patched one
     """
 
@@ -56,7 +56,7 @@ class Tree:
         self.series = series
 
     def status(self) -> Status:
-        """Return what this Nova is; changes nothing.
+        """Return the state of this Nova, and change nothing.
 
         :raises fpga_nova.errors.FpgaError: the record is not readable, or there is none and the release of Nova is not
             one of those supported
@@ -84,7 +84,7 @@ class Tree:
         return Status(State.APPLIED, f"patched, {len(record.files)} files")
 
     def check(self) -> str:
-        """Say whether an apply would succeed; changes nothing.
+        """Say whether an apply would succeed, and change nothing.
 
         :raises fpga_nova.errors.FpgaError: with the reason why it would not
         """
@@ -98,7 +98,7 @@ class Tree:
         return f"the series applies: {len(names)} files, whose functions are as in Nova {like}"
 
     def apply(self) -> list[str]:
-        """Apply the series; return what was done, a line each, nothing where it was applied already.
+        """Apply the series; return a line for each file, none if it was applied already.
 
         :raises fpga_nova.errors.FpgaError: with the reason; nothing is touched
         """
@@ -127,7 +127,7 @@ class Tree:
             return changes.roll_forward(self.nova.package, changes.stage(self.nova.package, self.nova.version, after))
 
     def revert(self, force: bool = False) -> list[str]:
-        """Put the files back as they were before the patch; return what was done, nothing where there was no patch.
+        """Put the files back as they were; return a line for each, none if nothing was patched.
 
         :param force: also those that were changed since; their changes are lost
         :raises Refused: with the reason; nothing is touched
@@ -142,13 +142,11 @@ class Tree:
             self._require_writable()
             return changes.roll_back(self.nova.package, record, overwrite=force)
 
-    # Looking.
-
     def _hash(self, name: str) -> str | None:
         return records.digest_of(self.nova.package / name)
 
     def _others(self, record: Record) -> list[str]:
-        """Return the files that are neither as before nor as after."""
+        """Return the files that are neither as before the patch nor as after it."""
         return [file.path for file in record.files if self._hash(file.path) not in (file.before, file.after)]
 
     def _replaced(self, record: Record) -> bool:
@@ -160,7 +158,7 @@ class Tree:
         return not any(self._hash(file.path) == file.after for file in record.changed())
 
     def _prospect(self, record: Record) -> str:
-        """Return what an apply would do to a Nova that was replaced."""
+        """Say what an apply would do to a Nova that was replaced."""
         try:
             self._plan(self._replacement(record))
         except errors.FpgaError as error:
@@ -168,12 +166,12 @@ class Tree:
         return "it is not patched now; `apply` patches it again"
 
     def _replacement(self, record: Record) -> Reader:
-        """Return what gives the files of a Nova that was replaced, without what an earlier patch added."""
+        """Return a reader of a Nova that was replaced, without the files that an earlier patch added."""
         stale = {f.path for f in record.files if f.before is None and self._hash(f.path) == f.after}
         return lambda name: None if name in stale else self._bytes(name)
 
     def _source(self, status: Status, record: Record | None) -> Reader:
-        """Return what gives the files as they will be when an apply begins its work.
+        """Return a reader of the files as they will be when an apply begins its work.
 
         :raises Refused: the Nova was changed by another hand since it was patched
         """
@@ -193,7 +191,7 @@ class Tree:
         return path.read_bytes() if path.is_file() else None
 
     def _originals(self, record: Record) -> Reader:
-        """Return what gives each file as it was before the patch."""
+        """Return a reader of each file as it was before the patch."""
         before = {file.path: file.before for file in record.files}
 
         def read(name: str) -> bytes | None:
@@ -204,7 +202,7 @@ class Tree:
         return read
 
     def _has_other_patches(self, record: Record) -> bool:
-        """Return whether the series, as it is now, makes something else of the files than what the record has."""
+        """Return whether today's series makes other files than the record has."""
         try:
             after = self.series.apply_to(record.nova_version, self._originals(record))
         except (PatchesDoNotFit, NotSupported):
@@ -254,7 +252,7 @@ class Tree:
                 raise Refused(f"{directory} is not writable; run this as root or as the owner of that Nova")
 
     def _plan(self, source: Reader) -> tuple[dict[str, bytes], str]:
-        """Return the bytes to come of each file, and the release that this Nova is like: the dry run.
+        """Return the bytes to come of each file, and the release that this Nova is like.
 
         :raises fpga_nova.errors.FpgaError: the series does not apply, or was not tried on such a Nova
         """
@@ -264,7 +262,7 @@ class Tree:
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
-        """Keep other runs of this command off; the lock ends with the process."""
+        """Exclude other runs of this command; the lock ends with the process."""
         descriptor = os.open(self.nova.package, os.O_RDONLY | os.O_DIRECTORY)
         try:
             try:

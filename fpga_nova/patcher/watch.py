@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Keeps a Nova of Debian's packages patched when they are upgraded, or says that it is not patched any more.
+"""Keeps a Nova of Debian's packages patched when they are upgraded, or warns that it is unpatched.
 
-What does it is a package of a few lines with a dpkg trigger on Nova's directory, made and installed here. A trigger
-that is awaited (deb-triggers(5), `interest`) is processed after the files of an upgrade are in place and before the
-packages that depend on them are configured, so before these restart their services: they come up patched. A hook of
-apt would run after all of that, and not at all for `dpkg --install`.
+This module makes and installs a package of a few lines with a dpkg trigger on Nova's directory. A trigger that is
+awaited (deb-triggers(5), `interest`) is processed after the files of an upgrade are in place and before dpkg configures
+the packages that depend on them, so before these restart their services: the services come up patched. A hook of apt
+would run after all of that, and not at all for `dpkg --install`.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _SUMMARY = {
     "warn": "says so when an upgrade of Nova's packages took its patch away",
 }
 
-# Whatever happens in here, the upgrade goes on: a failing trigger would leave Nova's packages half configured.
+# The upgrade must go on in any case: a failing trigger would leave Nova's packages half configured.
 _POSTINST = """\
 #!/bin/sh
 [ "$1" = triggered ] || exit 0
@@ -53,7 +53,7 @@ exit 0
 
 
 class Mode(str, enum.Enum):
-    """What is done when a package's upgrade has replaced the patched files."""
+    """The reaction to an upgrade that has replaced the patched files."""
 
     REAPPLY = "reapply"
     WARN = "warn"
@@ -61,7 +61,7 @@ class Mode(str, enum.Enum):
 
 
 def current() -> Mode:
-    """Return what is set up on this machine.
+    """Return the mode that is set up on this machine.
 
     :raises Refused: there is no dpkg here
     """
@@ -90,7 +90,7 @@ def install(mode: Mode, nova: Nova) -> None:
             f"{nova.package} is of no Debian package, so there is nothing to watch; run `fpga-nova patch apply` after "
             "each upgrade of that Nova"
         )
-    # Isolated: neither the environment nor the directory that dpkg runs in says what is imported.
+    # Isolated: neither the environment nor the directory that dpkg runs in decides on imports.
     command = [sys.executable, "-I", "-m", "fpga_nova.patcher.cli", "patch", "upgraded", f"--nova={nova.package}"]
     if mode is Mode.REAPPLY:
         command.append("--reapply")
@@ -113,10 +113,10 @@ def install(mode: Mode, nova: Nova) -> None:
 
 
 def upgraded(path: pathlib.Path | None, reapply: bool) -> int:
-    """Look at a Nova whose package was just changed; return 0 where all is well, else 1.
+    """Check a Nova whose package was just changed; return 0 if all is well, else 1.
 
-    Where the patch was taken away it is applied again, if `reapply`, or else a warning is given. A Nova that was never
-    patched, or whose patch was taken back, is left alone.
+    If the upgrade removed the patch, it is applied again with `reapply`, and else a warning is given. A Nova that was
+    never patched, or whose patch was reverted, is left alone.
 
     :param path: of Nova, as :func:`fpga_nova.patcher.locate.find` takes it
     """

@@ -183,7 +183,7 @@ def test_path_may_be_package_or_its_parent(packages):
     shutil.rmtree(info)
     assert fpga_nova("status", "--nova", packages).returncode == 3
     (packages / "PKG-INFO").unlink()
-    assert "cannot be told" in fpga_nova("status", "--nova", packages).stderr
+    assert "is unknown: " in fpga_nova("status", "--nova", packages).stderr
     assert "there is no Nova at" in fpga_nova("status", "--nova", packages.parent).stderr
 
 

@@ -203,7 +203,7 @@ def test_file_that_is_not_python_is_refused(packages):
     claims = packages / "nova/compute/claims.py"
     claims.write_text(claims.read_text() + "def (\n")
     done = fpga_nova("apply", "--nova", packages)
-    assert (done.returncode, "claims.py is no Python that this interpreter" in done.stderr) == (1, True), done.stderr
+    assert (done.returncode, "claims.py is not Python that this interpreter" in done.stderr) == (1, True), done.stderr
 
 
 def test_next_release_names_what_to_read(packages):
@@ -241,7 +241,7 @@ def test_next_release_names_hunks_that_do_not_fit(packages):
         ("from nova.compute import fpga\nfpga.audit(1)\n", None),
         ("from nova.compute import fpga\nfpga.audits(1)\n", "there is no fpga.audits"),
         ("fpga.audit(1)\n", "there is no fpga.audit"),
-        ("def (\n", "is no Python once patched"),
+        ("def (\n", "is not Python once patched"),
     ],
 )
 def test_call_of_a_missing_seam_is_found(source, complaint):
