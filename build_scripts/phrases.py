@@ -8,8 +8,6 @@ words that were once the most frequent of the kind.
 from __future__ import annotations
 
 import argparse
-import collections
-import json
 import pathlib
 import re
 import subprocess
@@ -21,9 +19,6 @@ ROOT = pathlib.Path(__file__).resolve().parents[1]
 
 #: Which files are read, as git's patterns.
 FILES = ("*.py", "*.rst", "*.yaml", "Makefile")
-
-#: The phrases that are left, by advice; their number may only shrink.
-BASELINE = pathlib.Path(__file__).with_name("phrases-baseline.json")
 
 #: Words that were counted when the house was put in order; some of their uses are right.
 WORDS = ("nobody", "who", "whoever", "somebody", "whom", "he|his|him", "anew", "held against")
@@ -97,27 +92,10 @@ def count(texts: Sequence[str]) -> dict[str, int]:
     return {word: sum(len(pattern.findall(text)) for text in texts) for word, pattern in patterns.items()}
 
 
-def judge(findings: Sequence[Finding], baseline: Mapping[str, int]) -> list[str]:
-    """Return the phrases of each advice that has more of them than its baseline."""
-    wrong = []
-    found = collections.Counter(finding.advice for finding in findings)
-    for advice in PHRASES:
-        if found[advice] > baseline.get(advice, 0):
-            wrong += [
-                f"{each.path}:{each.line}: {each.phrase!r}: write: {advice}"
-                for each in findings
-                if each.advice == advice
-            ]
-    return wrong
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit code."""
     parser = argparse.ArgumentParser(prog="phrases", description="Find phrases that are not plain technical English.")
-    action = parser.add_mutually_exclusive_group()
-    action.add_argument("--count", action="store_true", help="count words instead; their number is not judged")
-    action.add_argument("--all", action="store_true", help="list those of the baseline, too")
-    action.add_argument("--write-baseline", action="store_true", help="make what is there the baseline")
+    parser.add_argument("--count", action="store_true", help="count words instead; their number is not judged")
     parser.add_argument("paths", nargs="*", help="files to look at (default: all of the tree)")
     arguments = parser.parse_args(argv)
     listed = subprocess.run(
@@ -137,14 +115,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"{number:4} {word.replace('|', '/')}")
         return 0
     findings = [finding for path, text in texts.items() for finding in find(path, text)]
-    if arguments.write_baseline:
-        counts = collections.Counter(finding.advice for finding in findings)
-        BASELINE.write_text(json.dumps(counts, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-        return 0
-    baseline = json.loads(BASELINE.read_text(encoding="utf-8")) if BASELINE.exists() and not arguments.all else {}
-    wrong = judge(findings, baseline)
-    print("\n".join(wrong), end="\n" if wrong else "")
-    return 1 if wrong else 0
+    for each in findings:
+        print(f"{each.path}:{each.line}: {each.phrase!r}: write: {each.advice}")
+    return 1 if findings else 0
 
 
 if __name__ == "__main__":

@@ -70,7 +70,7 @@ class HostInspection:
 
     @functools.cached_property
     def roles(self) -> frozenset[str]:
-        """What this host is: by the services that run, and by what nova.conf says."""
+        """This host's roles, by the services that run and by nova.conf."""
         if self.asked_roles:
             return frozenset(self.asked_roles)
         running = {roles.BY_SCRIPT[service.name] for service in self.services[0]}

@@ -20,7 +20,7 @@ _SCRIPT = re.compile(
     r"(?:^|[\s\0\[])(/[^\s\0\[\]]*/(nova-(?:api-os-compute|api|compute|conductor|scheduler)))(?=$|[\s\0\]])"
 )
 
-# What an interpreter has; printed as JSON. Runs on any Python 3, with nothing of ours.
+# Prints the packages that an interpreter has, as JSON. Runs on any Python 3, with nothing of ours.
 _PROBE = """\
 import importlib.metadata as m, importlib.util as u, json
 def version(name):
@@ -52,7 +52,7 @@ class Service:
 
 @dataclasses.dataclass(frozen=True)
 class Python:
-    """What an interpreter has.
+    """The packages that an interpreter has.
 
     :param nova: package directory of its Nova, or None
     :param fpga_nova: version of its fpga-nova, or None

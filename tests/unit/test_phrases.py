@@ -60,12 +60,10 @@ def test_a_phrase_over_two_lines_has_the_first_one_s_number() -> None:
     assert found("one\n    # It is\n    # no image.\n") == [(2, "is no image")]
 
 
-def test_more_than_the_baseline_is_wrong_and_fewer_are_not() -> None:
-    findings = list(phrases.find("page.rst", "made anew, and anew"))
-    (advice,) = {each.advice for each in findings}
-    assert phrases.judge(findings, {advice: 2}) == []
-    assert phrases.judge(findings, {advice: 3}) == []
-    assert phrases.judge(findings, {advice: 1}) == [f"page.rst:1: 'anew': write: {advice}"] * 2
+def test_finding_names_the_place_and_what_to_write() -> None:
+    assert list(phrases.find("page.rst", "made anew")) == [
+        phrases.Finding("page.rst", 1, "anew", "again, from the start")
+    ]
 
 
 def test_words_are_counted_in_either_case_and_whole() -> None:
