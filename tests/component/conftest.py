@@ -7,8 +7,7 @@ import pathlib
 
 import pytest
 
-from tests.support.archives import write_archive
-from tests.support.image_server import serving
+from tests.support.host_fixtures import core_archive, glance, held  # noqa: F401
 from tests.support.process_host import Host
 
 
@@ -17,16 +16,3 @@ def host(tmp_path: pathlib.Path) -> Host:
     made = Host(tmp_path)
     made.configure()
     return made
-
-
-@pytest.fixture
-def core_archive(tmp_path: pathlib.Path) -> pathlib.Path:
-    return write_archive(tmp_path / "core.zip")
-
-
-@pytest.fixture
-def glance(host: Host, core_archive: pathlib.Path):
-    """A Glance with the archive, which `host` is configured for."""
-    with serving(core_archive.read_bytes()) as server:
-        host.configure_glance(server)
-        yield server

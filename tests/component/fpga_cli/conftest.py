@@ -7,7 +7,7 @@ import pathlib
 
 import pytest
 
-from tests.support.in_process_host import InProcessHost
+from tests.support.in_process import InProcessHost
 from tests.support.process_host import Host
 
 

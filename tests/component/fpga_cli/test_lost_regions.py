@@ -4,17 +4,8 @@
 from __future__ import annotations
 
 import signal
-import uuid
 
 import pytest
-
-
-@pytest.fixture
-def held(host, core_archive):
-    owner = str(uuid.uuid4())
-    region = host.cli("burn", "--owner", owner, "--file", core_archive).strip()
-    core_archive.unlink()
-    return region, owner
 
 
 def test_check_after_a_restart_is_made_again_after_a_kill(host, held):

@@ -3,26 +3,10 @@
 
 from __future__ import annotations
 
-import re
 import subprocess
 import sys
 
-from prometheus_client.parser import text_string_to_metric_families
-
-# https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
-SAMPLE = re.compile(r'[a-z][a-z0-9_]*(\{([a-z_]+="([^"\\\n]|\\[\\"n])*"(,|(?=\})))*\})? (NaN|[+-]?(Inf|[0-9.e+-]+))')
-
-
-def families(text):
-    return {family.name: family for family in text_string_to_metric_families(text)}
-
-
-def values(family, suffix=""):
-    return {
-        tuple(sorted(sample.labels.items())): sample.value
-        for sample in family.samples
-        if sample.name == family.name + suffix
-    }
+from tests.support.metrics import families, values
 
 
 def test_metrics_touch_no_card(host, core_archive):

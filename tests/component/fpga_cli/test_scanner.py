@@ -12,20 +12,8 @@ import pytest
 
 from tests.support.archives import FUNCTION_ID
 from tests.support.image_server import IMAGE
-from tests.support.in_process_host import InProcessHost
-from tests.support.policies import allow_list
-
-PROJECT = "6f70656e737461636b20342065766572"
-OWNER = "0b1d7c0a5d3e4f6a8b9c0d1e2f3a4b5c"
-SERVER = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"
-
-
-def refused(host, *arguments, code=68) -> str:
-    """Require that a burn is refused, touches no region and leaves no file; return its error."""
-    said = host.cli("burn", *arguments, code=code)
-    assert host.states() == ["free"] * 3
-    assert list(host.state_path.glob("tmp/*")) == []
-    return said
+from tests.support.in_process import InProcessHost
+from tests.support.policies import OWNER, PROJECT, allow_list, refused
 
 
 @pytest.fixture

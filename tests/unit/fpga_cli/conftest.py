@@ -8,9 +8,8 @@ import pathlib
 
 import pytest
 
-from tests.support.archives import write_archive
-from tests.support.image_server import serving
-from tests.support.in_process_host import InProcessHost
+from tests.support.host_fixtures import core_archive, glance, held  # noqa: F401
+from tests.support.in_process import InProcessHost
 from tests.support.policies import allow_list
 
 
@@ -19,19 +18,6 @@ def host(tmp_path: pathlib.Path) -> InProcessHost:
     made = InProcessHost(tmp_path)
     made.configure()
     return made
-
-
-@pytest.fixture
-def core_archive(tmp_path: pathlib.Path) -> pathlib.Path:
-    return write_archive(tmp_path / "core.zip")
-
-
-@pytest.fixture
-def glance(host: InProcessHost, core_archive: pathlib.Path):
-    """A Glance with the archive, served by a thread of this process, which `host` is configured for."""
-    with serving(core_archive.read_bytes()) as server:
-        host.configure_glance(server)
-        yield server
 
 
 @pytest.fixture

@@ -10,19 +10,7 @@ import pytest
 from tests.support import ROOT, signing
 from tests.support.archives import FUNCTION_ID, manifest_data, write_archive
 from tests.support.image_server import IMAGE
-
-PROJECT = "6f70656e737461636b20342065766572"
-OWNER = "0b1d7c0a5d3e4f6a8b9c0d1e2f3a4b5c"
-SERVER = "3f2c3f6a-33f4-4d59-8f0b-4b2e6a3e9a10"
-
-
-def refused(host, *arguments, code=68) -> str:
-    """Burn in vain; return what was said. No region is touched, nothing is left behind."""
-    said = host.cli("burn", *arguments, code=code)
-    assert host.states() == ["free"] * 3
-    assert list(host.state_path.glob("tmp/*")) == []
-    return said
-
+from tests.support.policies import OWNER, PROJECT, SERVER, refused
 
 # The allow-list
 

@@ -5,9 +5,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import uuid
-
-import pytest
 
 from tests.support.archives import manifest_data, write_archive
 from tests.support.image_server import IMAGE
@@ -19,14 +16,6 @@ def fails(host, *arguments):
     assert code == 1, out + err
     assert err.startswith("Error: ") and err.count("\n") == 1
     return out, err
-
-
-@pytest.fixture
-def held(host, core_archive):
-    owner = str(uuid.uuid4())
-    region = host.cli("burn", "--owner", owner, "--file", core_archive).strip()
-    core_archive.unlink()
-    return region, owner
 
 
 def test_recover_after_a_restart_loads_the_region_again(host, held):

@@ -8,24 +8,11 @@ import re
 import stat
 import threading
 
-from prometheus_client.parser import text_string_to_metric_families
-
 from fpga_nova.regions import counters
+from tests.support.metrics import families, values
 
 # https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
 SAMPLE = re.compile(r'[a-z][a-z0-9_]*(\{([a-z_]+="([^"\\\n]|\\[\\"n])*"(,|(?=\})))*\})? (NaN|[+-]?(Inf|[0-9.e+-]+))')
-
-
-def families(text):
-    return {family.name: family for family in text_string_to_metric_families(text)}
-
-
-def values(family, suffix=""):
-    return {
-        tuple(sorted(sample.labels.items())): sample.value
-        for sample in family.samples
-        if sample.name == family.name + suffix
-    }
 
 
 def test_metrics_count_regions_cards_and_operations(host, core_archive):
