@@ -10,6 +10,7 @@ from build_scripts.lib import paths
 from build_scripts.lib.state import State
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook, too
 def pytest_collection_modifyitems(items):
     """Give all tests of the cloud to one worker of pytest-xdist: they share its three regions."""
     for item in items:
