@@ -69,7 +69,7 @@ nova-tests-touched: tests ## Run Nova's own tests of what the patch touches, wit
 functional: export DEMO_BEGUN := $(shell date +%s)
 functional: tests cloud ## Run the demo and then the tests on its cloud, which stays up
 	$(TIMED) { $(VENV)/python -m build_scripts.demo && \
-		$(VENV)/python -m pytest --numprocesses 2 --dist loadgroup tests/functional; }
+		$(VENV)/python -m pytest tests/functional; }
 
 bench: tests cloud ## Run the benchmarks: ratios to what each is compared with
 	$(VENV)/python -m benchmarks.bench_cli

@@ -10,14 +10,6 @@ from build_scripts.lib import paths
 from build_scripts.lib.state import State
 
 
-@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in this hook, too
-def pytest_collection_modifyitems(items):
-    """Give all tests of the cloud to one worker of pytest-xdist: they share its three regions."""
-    for item in items:
-        if "cloud" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("cloud"))
-
-
 @pytest.fixture(scope="session")
 def cloud():
     """A client of the cloud, in which all regions are free."""
